@@ -1,0 +1,361 @@
+//! The one way from a request to a record: gates, observe, plan, write, observe again, verify.
+//!
+//! Invariants: no write without the gates before it and a logged intent; no outcome that says more than was read back.
+
+use crate::control::{Cloud, Control, Place};
+use crate::event::{Order, Past, Request};
+use crate::fault::{DeniedBy, Fault};
+use crate::gate::{self, Refusal};
+use crate::ids::shown;
+use crate::record::{Outcome, Record};
+use crate::settings::{Mode, Settings};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::time::Duration;
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long to wait between looks at a resource that may still show an old state. S3's and IAM's reads can lag a write
+/// by seconds; the first look comes at once.
+const READ_BACK: &[u64] = &[0, 100, 200, 400, 800, 1600, 3200, 6400, 12800];
+/// The same for a resource that reads compliant though a fresh event announces drift.
+const SECOND_LOOK: &[u64] = &[250, 500, 1000, 2000];
+/// An event older than this has long settled: what is read then is so.
+const SETTLED: Duration = Duration::from_secs(30);
+/// Waits before a write is tried again that met somebody else's.
+const CONFLICT: &[u64] = &[100, 200, 400, 800, 1600];
+
+/// What a run knows besides the request.
+#[derive(Clone, Debug)]
+pub struct Run<'a> {
+    /// The deployment's settings.
+    pub settings: &'a Settings,
+    /// The record's id.
+    pub id: String,
+    /// The time of day.
+    pub now: OffsetDateTime,
+    /// When to have finished, the record written: some time before Lambda ends us.
+    pub deadline: Instant,
+}
+
+/// The end of a run that did not go all the way.
+struct End {
+    outcome: Outcome,
+    why: String,
+    refused_by: Option<String>,
+    retry: bool,
+}
+
+fn end(outcome: Outcome, why: impl Into<String>) -> End {
+    End { outcome, why: why.into(), refused_by: None, retry: false }
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        Self { refused_by: Some(refusal.by), ..end(Outcome::Refused, refusal.why) }
+    }
+}
+
+impl From<Fault> for End {
+    fn from(fault: Fault) -> Self {
+        let outcome = match fault {
+            Fault::Gone => return end(Outcome::Gone, "there is no such resource (any more)"),
+            Fault::Denied { by: DeniedBy::Organization, .. } => Outcome::BlockedByOrganization,
+            _ => Outcome::Failed,
+        };
+        let retry = matches!(fault, Fault::Retry(_) | Fault::Conflict(_));
+        Self { retry, ..end(outcome, fault.to_string()) }
+    }
+}
+
+/// Carries out one request and returns its record. It does not fail: what goes wrong is an outcome.
+pub async fn run<C: Control>(cloud: &impl Cloud<C>, request: &Request<C>, run: &Run<'_>) -> Record {
+    let started = Instant::now();
+    let mut record = Record::open(request, run.id.clone(), run.settings.mode, run.now);
+    let ended = drive(cloud, request, run, &mut record).await.unwrap_or_else(|end| end);
+    record.outcome = ended.outcome;
+    record.why = ended.why;
+    record.refused_by = ended.refused_by;
+    record.retry = ended.retry;
+    record.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    record
+}
+
+async fn drive<C: Control, K: Cloud<C>>(
+    cloud: &K,
+    request: &Request<C>,
+    run: &Run<'_>,
+    record: &mut Record,
+) -> Result<End, End> {
+    gate::place(request, &request.place, run.settings)?;
+    record.mode = gate::mode(request, run.settings)?;
+    let aim = Aim::<C>::of(request, record)?;
+
+    let mut at = At { cloud, place: request.place.clone(), run, control: PhantomData };
+    let found = match look(&at, request, &aim).await {
+        // An event forwarded from another region, or one about a global bus: the resource itself says where it is.
+        Err(Fault::Elsewhere(region)) => {
+            at.place.region = region;
+            record.resource.region = at.place.region.to_string();
+            gate::place(request, &at.place, run.settings)?;
+            look(&at, request, &aim).await?
+        }
+        found => found?,
+    };
+    let Some(before) = found else { return Err(Fault::Gone.into()) };
+    record.before = Some(value(&before));
+    let to = aim.state(&before);
+    let changes = C::changes(&before, &to);
+    if changes.is_empty() {
+        record.after.clone_from(&record.before);
+        return Ok(end(Outcome::Compliant, aim.nothing_to_do()));
+    }
+    aim.not_moved_on(request, &before)?;
+    record.changes = changes.iter().map(value).collect();
+    record.undo = C::changes(&to, &before).iter().map(value).collect();
+    record.after = Some(value(&to));
+    if let Aim::Fix = aim {
+        record.breaks = C::risks(&before, &to);
+    }
+    if record.mode == Mode::Plan {
+        return Ok(end(Outcome::Planned, planned(changes.len(), record)));
+    }
+    if let Some(risk) = record.breaks.iter().find(|risk| risk.refuses && !gate::overridden(request, risk.id)) {
+        let why = format!("{}; to do it all the same, add \"override\": [\"{}\"] to a manual request", risk.says, risk.id);
+        return Err(Refusal { by: risk.id.to_owned(), why }.into());
+    }
+
+    // No record, no write.
+    let intent = serde_json::to_string(record).unwrap_or_default();
+    tracing::info!(record = intent.as_str(), "{}: {}: about to write", record.control, record.resource.id);
+    let mut written = 0;
+    let mut fault = None;
+    for change in &changes {
+        match at.write(change).await {
+            Ok(()) => written += 1,
+            Err(met) => {
+                fault = Some(met);
+                break;
+            }
+        }
+    }
+    verify(&at, record, &Written { aim: &aim, before: &before, to: &to, written, fault }).await
+}
+
+/// Where a request wants the resource to be.
+enum Aim<C: Control> {
+    /// At its desired state.
+    Fix,
+    /// Back where it was before a fix.
+    Undo { before: C::State, after: C::State },
+}
+
+impl<C: Control> Aim<C> {
+    fn of(request: &Request<C>, record: &mut Record) -> Result<Self, End> {
+        let Order::Undo(past) = &request.order else { return Ok(Self::Fix) };
+        record.undoes = Some(past.id.clone());
+        if !matches!(past.outcome, Outcome::Fixed | Outcome::PartlyFixed | Outcome::Unverified | Outcome::Undone) {
+            let why = format!("the record says {}: nothing was written, so there is nothing to undo", past.outcome.name());
+            return Err(Refusal { by: "nothing-done".to_owned(), why }.into());
+        }
+        let Past { before, after, .. } = &**past;
+        Ok(Self::Undo { before: state(before, "before")?, after: state(after, "after")? })
+    }
+
+    fn state(&self, now: &C::State) -> C::State {
+        match self {
+            Self::Fix => C::desired(now),
+            Self::Undo { before, .. } => before.clone(),
+        }
+    }
+
+    fn reached(&self, now: &C::State) -> bool {
+        C::changes(now, &self.state(now)).is_empty()
+    }
+
+    fn nothing_to_do(&self) -> &'static str {
+        match self {
+            Self::Fix => "it is as it ought to be",
+            Self::Undo { .. } => "it is already as it was before",
+        }
+    }
+
+    /// An undo is for the state that the fix left. If somebody changed the resource since, theirs is the last word.
+    fn not_moved_on(&self, request: &Request<C>, now: &C::State) -> Result<(), Refusal> {
+        let Self::Undo { after, .. } = self else { return Ok(()) };
+        if C::changes(now, after).is_empty() || gate::overridden(request, "moved-on") {
+            return Ok(());
+        }
+        let why = "the resource was changed since the record was made; look at it, and to undo all the same, add \
+                   \"override\": [\"moved-on\"] to the request";
+        Err(Refusal { by: "moved-on".to_owned(), why: why.to_owned() })
+    }
+}
+
+/// A cloud, where in it the resource is, and until when.
+struct At<'a, C: Control, K> {
+    cloud: &'a K,
+    place: Place<C::Target>,
+    run: &'a Run<'a>,
+    control: PhantomData<C>,
+}
+
+impl<C: Control, K: Cloud<C>> At<'_, C, K> {
+    async fn observe(&self) -> Result<Option<C::State>, Fault> {
+        within(self.run, self.cloud.observe(&self.place)).await
+    }
+
+    async fn write(&self, change: &C::Change) -> Result<(), Fault> {
+        let mut waits = CONFLICT.iter();
+        loop {
+            match within(self.run, self.cloud.apply(&self.place, change)).await {
+                Err(Fault::Conflict(why)) => match waits.next() {
+                    Some(wait) if pause(self.run, *wait).await => {}
+                    _ => return Err(Fault::Conflict(why)),
+                },
+                done => return done,
+            }
+        }
+    }
+}
+
+/// Observes, and looks again where a fresh event announces drift that the first look does not show.
+async fn look<C: Control, K: Cloud<C>>(
+    at: &At<'_, C, K>,
+    request: &Request<C>,
+    aim: &Aim<C>,
+) -> Result<Option<C::State>, Fault> {
+    let mut state = at.observe().await?;
+    let called = request.cause.as_ref().and_then(|cause| cause.at);
+    let fresh = called.is_some_and(|called| (at.run.now - called).unsigned_abs() < SETTLED);
+    for wait in SECOND_LOOK {
+        let doubtful = fresh && request.announces_drift && state.as_ref().is_some_and(|state| aim.reached(state));
+        if !doubtful || !pause(at.run, *wait).await {
+            break;
+        }
+        state = at.observe().await?;
+    }
+    Ok(state)
+}
+
+/// What was to be written, and how far it got.
+struct Written<'a, C: Control> {
+    aim: &'a Aim<C>,
+    before: &'a C::State,
+    to: &'a C::State,
+    written: usize,
+    fault: Option<Fault>,
+}
+
+/// Reads the resource back until it shows what was written, and says what became of it. A write whose answer was lost
+/// may have happened: only the reading-back tells.
+async fn verify<C: Control, K: Cloud<C>>(
+    at: &At<'_, C, K>,
+    record: &mut Record,
+    done: &Written<'_, C>,
+) -> Result<End, End> {
+    let mut last = None;
+    let mut failed = None;
+    // After a fault a few looks tell; a write that met none deserves patience.
+    let looks = if done.fault.is_some() { READ_BACK.get(..3).unwrap_or_default() } else { READ_BACK };
+    for wait in looks {
+        if *wait > 0 && !pause(at.run, *wait).await {
+            break;
+        }
+        match at.observe().await {
+            Ok(None) => return Err(end(Outcome::Gone, "the resource was deleted while we worked on it")),
+            Ok(Some(now)) => {
+                failed = None;
+                record.after = Some(value(&now));
+                record.undo = C::changes(&now, done.before).iter().map(value).collect();
+                if done.aim.reached(&now) {
+                    return Ok(done.aim.done(done.fault.is_some()));
+                }
+                record.remaining = C::changes(&now, &done.aim.state(&now)).iter().map(value).collect();
+                last = Some(now);
+            }
+            Err(fault) => failed = Some(fault),
+        }
+        // A denied write has not happened, and waiting does not make it.
+        if matches!(done.fault, Some(Fault::Denied { .. } | Fault::GiveUp(_))) && last.is_some() {
+            break;
+        }
+    }
+    let moved = last.as_ref().is_some_and(|now| !C::changes(now, done.before).is_empty());
+    match (&done.fault, last, failed) {
+        (Some(fault), Some(_), _) if moved => {
+            let what = format!("{} of {} writes made; then: {fault}", done.written, record.changes.len());
+            Err(End { retry: matches!(fault, Fault::Retry(_) | Fault::Conflict(_)), ..end(Outcome::PartlyFixed, what) })
+        }
+        (Some(fault), Some(_), _) => {
+            record.after.clone_from(&record.before);
+            record.undo.clear();
+            Err(fault.clone().into())
+        }
+        (fault, None, Some(read)) => {
+            record.after = Some(value(done.to));
+            let wrote = fault.as_ref().map_or("written".to_owned(), |fault| format!("perhaps written ({fault})"));
+            Err(End { retry: true, ..end(Outcome::Unverified, format!("{wrote}, but it could not be read back: {read}")) })
+        }
+        (None, Some(_), _) if moved => {
+            Err(end(Outcome::PartlyFixed, "written, but the reading-back shows something else: somebody changes it too"))
+        }
+        (fault, _, _) => {
+            let wrote = fault.as_ref().map_or("written".to_owned(), |fault| format!("perhaps written ({fault})"));
+            Err(End { retry: true, ..end(Outcome::Unverified, format!("{wrote}, but the reading-back still shows the old state")) })
+        }
+    }
+}
+
+impl<C: Control> Aim<C> {
+    fn done(&self, answer_lost: bool) -> End {
+        let seen = if answer_lost { "read back and seen, though a write's answer was lost" } else { "read back and seen" };
+        match self {
+            Self::Fix => end(Outcome::Fixed, seen),
+            Self::Undo { .. } => end(Outcome::Undone, seen),
+        }
+    }
+}
+
+fn planned(writes: usize, record: &Record) -> String {
+    let breaks = match record.breaks.len() {
+        0 => String::new(),
+        n => format!(", with {n} thing{} that would break", if n == 1 { "" } else { "s" }),
+    };
+    format!("{writes} write{} to make{breaks}; nothing was written, the mode is plan", if writes == 1 { "" } else { "s" })
+}
+
+/// A call to AWS, ended by the run's deadline if by nothing else.
+async fn within<T>(run: &Run<'_>, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    timeout_at(run.deadline, call)
+        .await
+        .unwrap_or_else(|_| Err(Fault::Retry("ran out of the function's time while waiting for AWS".to_owned())))
+}
+
+/// Waits, if the deadline leaves room for it and for a call afterwards; false if not.
+async fn pause(run: &Run<'_>, milliseconds: u64) -> bool {
+    let wait = Duration::from_millis(milliseconds);
+    if Instant::now() + wait + Duration::from_millis(250) > run.deadline {
+        return false;
+    }
+    sleep(wait).await;
+    true
+}
+
+fn value<T: Serialize>(state: &T) -> Value {
+    serde_json::to_value(state).unwrap_or_default()
+}
+
+fn state<S: DeserializeOwned>(value: &Value, field: &str) -> Result<S, End> {
+    S::deserialize(value).map_err(|error| {
+        let why = format!("the record's {field} is no state of this control: {}", shown(&error.to_string()));
+        Refusal { by: "record".to_owned(), why }.into()
+    })
+}
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

@@ -1,0 +1,204 @@
+//! Errors by consequence: what the driver does about them, not where they came from.
+
+use crate::ids::Region;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::fmt;
+
+/// Why a call to AWS did not do what was asked, by what follows from it. The texts are ours: an SDK error's own text can
+/// carry response bodies and session names, and goes nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The resource does not exist, or not any more.
+    Gone,
+    /// The resource is in another region than the event says.
+    Elsewhere(Region),
+    /// Somebody else is changing the resource at this moment: worth another try at once.
+    Conflict(String),
+    /// Throttled, timed out or a fault of AWS's: worth another try later.
+    Retry(String),
+    /// Not allowed.
+    Denied {
+        /// The IAM action that was denied: `s3:PutBucketPublicAccessBlock`.
+        action: &'static str,
+        /// What it was to be done to.
+        resource: String,
+        /// What denied it, as far as AWS says.
+        by: DeniedBy,
+    },
+    /// No retry will mend it.
+    GiveUp(String),
+}
+
+/// What denied a call, as far as AWS's message tells.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeniedBy {
+    /// A service control policy, a resource control policy or another policy of the organization.
+    Organization,
+    /// The resource's own policy says Deny.
+    ResourcePolicy,
+    /// Our role's policies do not allow it, or its permissions boundary or a session policy does not.
+    OurRole,
+    /// The message does not say.
+    Unsaid,
+}
+
+impl DeniedBy {
+    fn read(message: &str) -> Self {
+        let message = message.to_ascii_lowercase();
+        let says = |text: &str| message.contains(text);
+        if says("service control policy") || says("resource control policy") || says("organization") {
+            Self::Organization
+        } else if says("resource-based policy") {
+            Self::ResourcePolicy
+        } else if says("identity-based policy") || says("permissions boundary") || says("session policy") {
+            Self::OurRole
+        } else {
+            Self::Unsaid
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the resource does not exist"),
+            Self::Elsewhere(region) => write!(f, "the resource is in {region}"),
+            Self::Conflict(why) | Self::Retry(why) | Self::GiveUp(why) => f.write_str(why),
+            Self::Denied { action, resource, by } => {
+                write!(f, "{action} on {resource} was denied: ")?;
+                f.write_str(match by {
+                    DeniedBy::Organization => "a policy of the organization forbids it; ask who manages the organization",
+                    DeniedBy::ResourcePolicy => "the resource's own policy denies it; only who may edit that policy can help",
+                    DeniedBy::OurRole => "our role's policies do not allow it; add the action to the role",
+                    DeniedBy::Unsaid => {
+                        "our role lacks the action, the resource's policy denies it, or the resource belongs to another \
+                         account by now"
+                    }
+                })
+            }
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// A call to AWS, for the messages of its faults.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The IAM action that the call needs: `s3:GetBucketPublicAccessBlock`.
+    pub action: &'static str,
+    /// The resource as people name it: `bucket clinic-scans`.
+    pub resource: &'a dyn fmt::Display,
+}
+
+impl Attempt<'_> {
+    /// The fault that an SDK error means. What is particular to a service (its `NoSuch…` codes) is for the caller to look
+    /// at first. The codes are those of
+    /// <https://docs.aws.amazon.com/general/latest/gr/api-retries.html> and of the SDK's own retry classifiers.
+    pub fn fault<E: ProvideErrorMetadata>(&self, error: &SdkError<E, HttpResponse>) -> Fault {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let said = |what: &str| format!("{} on {}: {what}", self.action, self.resource);
+        let code = match error {
+            SdkError::TimeoutError(_) => return Fault::Retry(said("no answer in time")),
+            SdkError::DispatchFailure(_) => return Fault::Retry(said("could not be sent (network, or no credentials)")),
+            SdkError::ConstructionFailure(_) => return Fault::GiveUp(said("could not be put into a request")),
+            SdkError::ServiceError(service) => service.err().code().unwrap_or_default(),
+            _ => "",
+        };
+        match (code, status) {
+            (
+                "SlowDown" | "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled"
+                | "RequestThrottledException" | "RequestLimitExceeded" | "TooManyRequestsException" | "BandwidthLimitExceeded"
+                | "PriorRequestNotComplete" | "EC2ThrottledException" | "LimitExceededException",
+                _,
+            ) => Fault::Retry(said("throttled")),
+            ("OperationAborted" | "ConflictException" | "ConcurrentModification", _) => {
+                Fault::Conflict(said("somebody else is changing it at this moment"))
+            }
+            ("RequestTimeout" | "RequestTimeoutException" | "InternalError" | "ServiceUnavailable", _) => {
+                Fault::Retry(said("AWS had a fault"))
+            }
+            ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => {
+                Fault::Retry(said("our credentials had expired"))
+            }
+            ("InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "InvalidToken", _) => {
+                Fault::GiveUp(said("AWS does not accept our credentials"))
+            }
+            (
+                "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "UnauthorizedOperation" | "Forbidden",
+                _,
+            )
+            | (_, Some(403)) => Fault::Denied {
+                action: self.action,
+                resource: self.resource.to_string(),
+                by: DeniedBy::read(match error {
+                    SdkError::ServiceError(service) => service.err().message().unwrap_or_default(),
+                    _ => "",
+                }),
+            },
+            (_, Some(409)) => Fault::Conflict(said("somebody else is changing it at this moment")),
+            (_, Some(status @ (429 | 500..=599))) => Fault::Retry(said(&format!("AWS answered {status}"))),
+            (_, None) => Fault::Retry(said("the answer broke off")),
+            ("", Some(status)) => Fault::GiveUp(said(&format!("AWS answered {status}"))),
+            // A code is a word of AWS's, never a value of ours; still, keep what is printed short and plain.
+            (code, Some(_)) => {
+                let code: String = code.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+                Fault::GiveUp(said(&format!("AWS refused it ({code})")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    fn answered(status: u16, code: &str, message: &str) -> Fault {
+        let meta = ErrorMetadata::builder().code(code).message(message).build();
+        let raw = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from("secret body"));
+        let error: SdkError<ErrorMetadata, _> = SdkError::service_error(meta, raw);
+        Attempt { action: "s3:PutBucketPublicAccessBlock", resource: &"bucket clinic-scans" }.fault(&error)
+    }
+
+    #[test]
+    fn by_consequence() {
+        let retry = |fault: &Fault| matches!(fault, Fault::Retry(_));
+        for (status, code) in [(503, "SlowDown"), (400, "Throttling"), (500, "InternalError"), (502, ""), (429, "")] {
+            let fault = answered(status, code, "");
+            assert!(retry(&fault), "{status} {code}: {fault:?}");
+        }
+        assert!(matches!(answered(409, "OperationAborted", ""), Fault::Conflict(_)));
+        assert!(matches!(answered(400, "InvalidArgument", ""), Fault::GiveUp(_)));
+        assert!(matches!(answered(403, "InvalidAccessKeyId", ""), Fault::GiveUp(_)));
+        assert!(matches!(answered(403, "AccessDenied", ""), Fault::Denied { by: DeniedBy::Unsaid, .. }));
+    }
+
+    #[test]
+    fn who_denied_is_read_from_the_message() {
+        let cases = [
+            ("... with an explicit deny in a service control policy: arn:aws:organizations::...", DeniedBy::Organization),
+            ("... with an explicit deny in a resource-based policy", DeniedBy::ResourcePolicy),
+            ("... because no identity-based policy allows the s3:X action", DeniedBy::OurRole),
+            ("... because no permissions boundary allows the action", DeniedBy::OurRole),
+            ("Access Denied", DeniedBy::Unsaid),
+        ];
+        for (message, expected) in cases {
+            let Fault::Denied { action, by, .. } = answered(403, "AccessDenied", message) else { panic!("{message}") };
+            assert_eq!((action, by), ("s3:PutBucketPublicAccessBlock", expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn no_text_of_the_answer_gets_out() {
+        for (status, code) in [(403, "AccessDenied"), (400, "Weird<script>"), (500, "InternalError")] {
+            let text = format!("{0} {0:?}", answered(status, code, "User: arn:aws:sts::1:assumed-role/r/alice secret"));
+            assert!(!text.contains("alice") && !text.contains("secret") && !text.contains('<'), "{text}");
+        }
+    }
+}
