@@ -67,15 +67,36 @@ mod tests {
 
     #[test]
     fn names() {
-        for good in ["clinic-scans", "abc", "a.b-c", "Old_Bucket", "arn:aws:s3:::clinic-scans", "arn:aws-us-gov:s3:::x-y"] {
+        for good in
+            ["clinic-scans", "abc", "a.b-c", "Old_Bucket", "arn:aws:s3:::clinic-scans", "arn:aws-us-gov:s3:::x-y"]
+        {
             assert!(BucketName::parse(good).is_ok(), "{good}");
         }
         assert_eq!(BucketName::parse("arn:aws:s3:::clinic-scans").unwrap().as_str(), "clinic-scans");
         let long = "a".repeat(64);
         let bad = [
-            "", "ab", &long, "clinic/scans", "../clinic", "clinic scans", "clinic?acl", "clinic\nscans", "-clinic", "clinic-",
-            "a..b", "192.168.5.4", "{{{bucket}}}", "{{bucket}}", "clïnic", "scans--use1-az4--x-s3", "x-s3alias", "x--ol-s3",
-            "arn:aws:s3:::clinic-scans/key", "arn:aws:s3:us-east-1:111122223333:accesspoint/ap", "arn:aws:s3", "m.mrap",
+            "",
+            "ab",
+            &long,
+            "clinic/scans",
+            "../clinic",
+            "clinic scans",
+            "clinic?acl",
+            "clinic\nscans",
+            "-clinic",
+            "clinic-",
+            "a..b",
+            "192.168.5.4",
+            "{{{bucket}}}",
+            "{{bucket}}",
+            "clïnic",
+            "scans--use1-az4--x-s3",
+            "x-s3alias",
+            "x--ol-s3",
+            "arn:aws:s3:::clinic-scans/key",
+            "arn:aws:s3:us-east-1:111122223333:accesspoint/ap",
+            "arn:aws:s3",
+            "m.mrap",
         ];
         for bad in bad {
             assert!(BucketName::parse(bad).is_err(), "{bad}");

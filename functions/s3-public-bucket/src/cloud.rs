@@ -45,7 +45,10 @@ impl S3 {
 
     async fn block(&self, client: &Client, place: &Place<BucketName>) -> Result<Option<Block>, Fault> {
         // expected_bucket_owner on every call: bucket names are global, and a name can be somebody else's by now.
-        let call = client.get_public_access_block().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
+        let call = client
+            .get_public_access_block()
+            .bucket(place.target.as_str())
+            .expected_bucket_owner(place.account.as_str());
         let found = found(call.send().await, "s3:GetBucketPublicAccessBlock", place)?;
         Ok(found.and_then(|answer| answer.public_access_block_configuration).map(|block| Block {
             // A setting that is not there is off.
@@ -57,33 +60,42 @@ impl S3 {
     }
 
     async fn public_policy(&self, client: &Client, place: &Place<BucketName>) -> Result<bool, Fault> {
-        let call = client.get_bucket_policy_status().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
+        let call = client
+            .get_bucket_policy_status()
+            .bucket(place.target.as_str())
+            .expected_bucket_owner(place.account.as_str());
         let found = found(call.send().await, "s3:GetBucketPolicyStatus", place)?;
         Ok(found.and_then(|answer| answer.policy_status).and_then(|status| status.is_public).unwrap_or(false))
     }
 
     async fn website(&self, client: &Client, place: &Place<BucketName>) -> Result<bool, Fault> {
-        let call = client.get_bucket_website().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
+        let call =
+            client.get_bucket_website().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
         Ok(found(call.send().await, "s3:GetBucketWebsite", place)?.is_some())
     }
 
     async fn phi(&self, client: &Client, place: &Place<BucketName>) -> Result<bool, Fault> {
-        let call = client.get_bucket_tagging().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
+        let call =
+            client.get_bucket_tagging().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
         let found = found(call.send().await, "s3:GetBucketTagging", place)?;
         let (key, value) = self.parameters.phi_tag.split_once('=').unwrap_or((&self.parameters.phi_tag, ""));
         Ok(found.is_some_and(|answer| answer.tag_set.iter().any(|tag| tag.key == key && tag.value == value)))
     }
 
     async fn acls_apply(&self, client: &Client, place: &Place<BucketName>) -> Result<bool, Fault> {
-        let call =
-            client.get_bucket_ownership_controls().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
+        let call = client
+            .get_bucket_ownership_controls()
+            .bucket(place.target.as_str())
+            .expected_bucket_owner(place.account.as_str());
         let found = found(call.send().await, "s3:GetBucketOwnershipControls", place)?;
-        let rules = found.and_then(|answer| answer.ownership_controls).map(|controls| controls.rules).unwrap_or_default();
+        let rules =
+            found.and_then(|answer| answer.ownership_controls).map(|controls| controls.rules).unwrap_or_default();
         Ok(!rules.iter().any(|rule| rule.object_ownership == ObjectOwnership::BucketOwnerEnforced))
     }
 
     async fn exposure(&self, client: &Client, place: &Place<BucketName>) -> Result<Exposure, Fault> {
-        let (public_policy, website) = tokio::try_join!(self.public_policy(client, place), self.website(client, place))?;
+        let (public_policy, website) =
+            tokio::try_join!(self.public_policy(client, place), self.website(client, place))?;
         let (phi, acls_apply) = match website {
             true => tokio::try_join!(self.phi(client, place), self.acls_apply(client, place))?,
             false => (false, false),
@@ -155,7 +167,8 @@ fn fault<E: ProvideErrorMetadata>(
 ) -> Fault {
     let raw = error.raw_response();
     // A call to the wrong region is answered with the right one: 301 PermanentRedirect, 400 AuthorizationHeaderMalformed.
-    let region = raw.and_then(|raw| raw.headers().get("x-amz-bucket-region")).and_then(|region| Region::parse(region).ok());
+    let region =
+        raw.and_then(|raw| raw.headers().get("x-amz-bucket-region")).and_then(|region| Region::parse(region).ok());
     let status = raw.map(|raw| raw.status().as_u16());
     match (error.code(), status, region) {
         (_, Some(301 | 307 | 400), Some(region)) if region != place.region => Fault::Elsewhere(region),

@@ -194,9 +194,13 @@ impl Control for PublicBucket {
             "PutBucketPublicAccessBlock" => {
                 let block = call.parameters.get("PublicAccessBlockConfiguration");
                 // CloudTrail writes a setting as true or as "true"; one that is left out is off.
-                ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"].iter().any(|name| {
-                    block.is_some_and(|b| b.is_object() && !b.get(name).is_some_and(|on| *on == true || on == "true"))
-                })
+                ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"].iter().any(
+                    |name| {
+                        block.is_some_and(|b| {
+                            b.is_object() && !b.get(name).is_some_and(|on| *on == true || on == "true")
+                        })
+                    },
+                )
             }
             _ => false,
         }

@@ -1,1 +1,45 @@
-fn main(){}
+//! `suture`: Suture in a terminal.
+
+mod account;
+mod bench;
+mod demo;
+mod lab;
+mod show;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Puts drifted AWS resources back to a HIPAA baseline, in place, and says exactly what it does.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch a bucket being opened and closed again, on a local AWS, in a few seconds.
+    Demo(demo::Arguments),
+    /// Keep a local AWS running, with Suture's functions deployed in it, and see what they do.
+    Lab(lab::Arguments),
+    /// Measure the functions: cold and warm starts, memory, size, beside the same fix in boto3.
+    Bench(bench::Arguments),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
+        Command::Lab(arguments) => Box::pin(lab::run(arguments)).await,
+        Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            anstream::eprintln!("{}: {why}", show::bad("error"));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -3,6 +3,9 @@
 use crate::http::ApiRequest;
 use serde::Serialize;
 
+/// The account that the lab's own access keys belong to, and in which calls that nobody signed act.
+pub const ACCOUNT: &str = "111122223333";
+
 /// Who made a call, as AWS would know them from the access key that signed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
@@ -40,6 +43,14 @@ impl Caller {
         }
     }
 
+    /// The access key id that signed the call; none if it was not signed.
+    pub fn access_key(&self) -> Option<&str> {
+        match self {
+            Self::User { access_key, .. } | Self::Role { access_key, .. } => Some(access_key),
+            Self::Anonymous => None,
+        }
+    }
+
     /// The ARN that CloudTrail shows for the caller.
     pub fn arn(&self) -> String {
         match self {
@@ -48,6 +59,16 @@ impl Caller {
                 format!("arn:aws:sts::{account}:assumed-role/{role}/{session}")
             }
             Self::Anonymous => "anonymous".to_owned(),
+        }
+    }
+
+    /// The unique id that AWS gives a user (`AIDA…`) or a role's session (`AROA…:session`), made up from the name.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+    pub fn user_id(&self) -> String {
+        match self {
+            Self::User { account, name, .. } => unique_id("AIDA", account, name),
+            Self::Role { account, role, session, .. } => format!("{}:{session}", unique_id("AROA", account, role)),
+            Self::Anonymous => String::new(),
         }
     }
 }
@@ -71,4 +92,33 @@ pub struct Call {
     pub caller: Caller,
     /// The request itself.
     pub request: ApiRequest,
+}
+
+/// A prefix and 17 capitals and digits that depend on nothing but the account and the name.
+fn unique_id(prefix: &str, account: &str, name: &str) -> String {
+    // FNV-1a: short, and the same in every build, as the ids in recorded events must be.
+    let seed = account.bytes().chain([b'/']).chain(name.bytes());
+    let mut bits =
+        seed.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut id = String::from(prefix);
+    for _ in 0..17 {
+        let index = (bits >> 59) as usize;
+        id.push(alphabet.get(index).map_or('A', |byte| char::from(*byte)));
+        bits = bits.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unique_ids_depend_on_the_name_alone() {
+        let id = unique_id("AIDA", ACCOUNT, "alice");
+        assert_eq!(id.len(), 21);
+        assert_eq!(id, unique_id("AIDA", ACCOUNT, "alice"));
+        assert_ne!(id, unique_id("AIDA", ACCOUNT, "bob"));
+    }
 }

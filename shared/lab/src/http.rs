@@ -112,6 +112,7 @@ impl Upstream {
 
     /// Sends a request and reads the whole answer. Fails if the emulator cannot be reached or hangs up.
     pub async fn send(&self, request: ApiRequest) -> Result<ApiResponse, String> {
+        let length = request.body.len();
         let mut sent = http::Request::builder()
             .method(request.method)
             .uri(format!("http://{}{}", self.address, request.target))
@@ -122,6 +123,10 @@ impl Upstream {
         // body is whole, so its framing is ours to write.
         for header in [http::header::HOST, http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING] {
             sent.headers_mut().remove(header);
+        }
+        // hyper leaves the length out where there is no body; moto answers 411 to such a PutBucketAcl.
+        if sent.method() == Method::PUT {
+            sent.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
         }
         let answer = self.client.request(sent).await.map_err(|error| format!("the emulator hung up: {error}"))?;
         let (parts, body) = answer.into_parts();

@@ -124,7 +124,8 @@ async fn drive<C: Control, K: Cloud<C>>(
         return Ok(end(Outcome::Planned, planned(changes.len(), record)));
     }
     if let Some(risk) = record.breaks.iter().find(|risk| risk.refuses && !gate::overridden(request, risk.id)) {
-        let why = format!("{}; to do it all the same, add \"override\": [\"{}\"] to a manual request", risk.says, risk.id);
+        let why =
+            format!("{}; to do it all the same, add \"override\": [\"{}\"] to a manual request", risk.says, risk.id);
         return Err(Refusal { by: risk.id.to_owned(), why }.into());
     }
 
@@ -158,7 +159,8 @@ impl<C: Control> Aim<C> {
         let Order::Undo(past) = &request.order else { return Ok(Self::Fix) };
         record.undoes = Some(past.id.clone());
         if !matches!(past.outcome, Outcome::Fixed | Outcome::PartlyFixed | Outcome::Unverified | Outcome::Undone) {
-            let why = format!("the record says {}: nothing was written, so there is nothing to undo", past.outcome.name());
+            let why =
+                format!("the record says {}: nothing was written, so there is nothing to undo", past.outcome.name());
             return Err(Refusal { by: "nothing-done".to_owned(), why }.into());
         }
         let Past { before, after, .. } = &**past;
@@ -298,21 +300,29 @@ async fn verify<C: Control, K: Cloud<C>>(
         (fault, None, Some(read)) => {
             record.after = Some(value(done.to));
             let wrote = fault.as_ref().map_or("written".to_owned(), |fault| format!("perhaps written ({fault})"));
-            Err(End { retry: true, ..end(Outcome::Unverified, format!("{wrote}, but it could not be read back: {read}")) })
+            Err(End {
+                retry: true,
+                ..end(Outcome::Unverified, format!("{wrote}, but it could not be read back: {read}"))
+            })
         }
-        (None, Some(_), _) if moved => {
-            Err(end(Outcome::PartlyFixed, "written, but the reading-back shows something else: somebody changes it too"))
-        }
+        (None, Some(_), _) if moved => Err(end(
+            Outcome::PartlyFixed,
+            "written, but the reading-back shows something else: somebody changes it too",
+        )),
         (fault, _, _) => {
             let wrote = fault.as_ref().map_or("written".to_owned(), |fault| format!("perhaps written ({fault})"));
-            Err(End { retry: true, ..end(Outcome::Unverified, format!("{wrote}, but the reading-back still shows the old state")) })
+            Err(End {
+                retry: true,
+                ..end(Outcome::Unverified, format!("{wrote}, but the reading-back still shows the old state"))
+            })
         }
     }
 }
 
 impl<C: Control> Aim<C> {
     fn done(&self, answer_lost: bool) -> End {
-        let seen = if answer_lost { "read back and seen, though a write's answer was lost" } else { "read back and seen" };
+        let seen =
+            if answer_lost { "read back and seen, though a write's answer was lost" } else { "read back and seen" };
         match self {
             Self::Fix => end(Outcome::Fixed, seen),
             Self::Undo { .. } => end(Outcome::Undone, seen),
@@ -325,7 +335,10 @@ fn planned(writes: usize, record: &Record) -> String {
         0 => String::new(),
         n => format!(", with {n} thing{} that would break", if n == 1 { "" } else { "s" }),
     };
-    format!("{writes} write{} to make{breaks}; nothing was written, the mode is plan", if writes == 1 { "" } else { "s" })
+    format!(
+        "{writes} write{} to make{breaks}; nothing was written, the mode is plan",
+        if writes == 1 { "" } else { "s" }
+    )
 }
 
 /// A call to AWS, ended by the run's deadline if by nothing else.

@@ -260,7 +260,10 @@ fn from_call<C: Control>(call: &ApiCall) -> Result<Vec<Request<C>>, Unread> {
     let name = shown(&call.event_name);
     let Some(watch) = about.watches.iter().find(|watch| watch.event_source == call.event_source) else {
         let from = shown(&call.event_source);
-        return Err(Unread::Rejected(format!("{name} of {from} is no concern of {}: another service's event", about.id)));
+        return Err(Unread::Rejected(format!(
+            "{name} of {from} is no concern of {}: another service's event",
+            about.id
+        )));
     };
     if let Some(code) = &call.error_code {
         return Err(Unread::Ignored(format!("{name} did not happen: it failed with {}", shown(code))));
@@ -308,7 +311,9 @@ fn from_manual<C: Control>(event: &Value, own: (Option<&AccountId>, Option<&Regi
     }
     let undo = manual.mode == Some(ManualMode::Undo);
     let record = match (undo, manual.record) {
-        (true, None) => return Err("mode is undo, and there is no record to undo: pass the record as \"record\"".to_owned()),
+        (true, None) => {
+            return Err("mode is undo, and there is no record to undo: pass the record as \"record\"".to_owned());
+        }
         (false, Some(_)) => return Err("there is a record, and mode is not undo".to_owned()),
         (_, record) => record,
     };

@@ -103,16 +103,27 @@ impl Attempt<'_> {
         let said = |what: &str| format!("{} on {}: {what}", self.action, self.resource);
         let code = match error {
             SdkError::TimeoutError(_) => return Fault::Retry(said("no answer in time")),
-            SdkError::DispatchFailure(_) => return Fault::Retry(said("could not be sent (network, or no credentials)")),
+            SdkError::DispatchFailure(_) => {
+                return Fault::Retry(said("could not be sent (network, or no credentials)"));
+            }
             SdkError::ConstructionFailure(_) => return Fault::GiveUp(said("could not be put into a request")),
             SdkError::ServiceError(service) => service.err().code().unwrap_or_default(),
             _ => "",
         };
         match (code, status) {
             (
-                "SlowDown" | "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled"
-                | "RequestThrottledException" | "RequestLimitExceeded" | "TooManyRequestsException" | "BandwidthLimitExceeded"
-                | "PriorRequestNotComplete" | "EC2ThrottledException" | "LimitExceededException",
+                "SlowDown"
+                | "Throttling"
+                | "ThrottlingException"
+                | "ThrottledException"
+                | "RequestThrottled"
+                | "RequestThrottledException"
+                | "RequestLimitExceeded"
+                | "TooManyRequestsException"
+                | "BandwidthLimitExceeded"
+                | "PriorRequestNotComplete"
+                | "EC2ThrottledException"
+                | "LimitExceededException",
                 _,
             ) => Fault::Retry(said("throttled")),
             ("OperationAborted" | "ConflictException" | "ConcurrentModification", _) => {
@@ -182,7 +193,10 @@ mod tests {
     #[test]
     fn who_denied_is_read_from_the_message() {
         let cases = [
-            ("... with an explicit deny in a service control policy: arn:aws:organizations::...", DeniedBy::Organization),
+            (
+                "... with an explicit deny in a service control policy: arn:aws:organizations::...",
+                DeniedBy::Organization,
+            ),
             ("... with an explicit deny in a resource-based policy", DeniedBy::ResourcePolicy),
             ("... because no identity-based policy allows the s3:X action", DeniedBy::OurRole),
             ("... because no permissions boundary allows the action", DeniedBy::OurRole),

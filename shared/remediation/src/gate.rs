@@ -51,7 +51,8 @@ pub fn mode<C: Control>(request: &Request<C>, settings: &Settings) -> Result<Mod
         }
         Order::Fix(Some(Mode::Enforce)) => Err(Refusal {
             by: "mode".to_owned(),
-            why: "this deployment only plans; to write all the same, add \"override\": [\"mode\"] to the request".to_owned(),
+            why: "this deployment only plans; to write all the same, add \"override\": [\"mode\"] to the request"
+                .to_owned(),
         }),
     }
 }

@@ -45,7 +45,8 @@ impl Region {
         let mut words = text.split('-').rev();
         let number = words.next().is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()));
         let names: Vec<&str> = words.collect();
-        let named = names.len() >= 2 && names.iter().all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase()));
+        let named =
+            names.len() >= 2 && names.iter().all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase()));
         if number && named && text.len() <= 32 {
             return Ok(Self(text.to_owned()));
         }
@@ -89,7 +90,8 @@ mod tests {
     #[test]
     fn account_ids() {
         assert!(AccountId::parse("111122223333").is_ok());
-        for bad in ["", "11112222333", "1111222233334", "11112222333x", "{{{account_id}}}", "١١١١٢٢٢٢٣٣٣٣"] {
+        for bad in ["", "11112222333", "1111222233334", "11112222333x", "{{{account_id}}}", "١١١١٢٢٢٢٣٣٣٣"]
+        {
             assert!(AccountId::parse(bad).is_err(), "{bad}");
         }
         let message = AccountId::parse("{{{account_id}}}").unwrap_err();
@@ -101,7 +103,9 @@ mod tests {
         for good in ["us-east-1", "eu-central-2", "us-gov-west-1", "us-iso-east-1", "cn-northwest-1", "mx-central-1"] {
             assert!(Region::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "global", "us-east", "us-east-1a", "US-EAST-1", "us--1", "us-east-1/../x", "-east-1", "us-east-"] {
+        for bad in
+            ["", "global", "us-east", "us-east-1a", "US-EAST-1", "us--1", "us-east-1/../x", "-east-1", "us-east-"]
+        {
             assert!(Region::parse(bad).is_err(), "{bad}");
         }
     }

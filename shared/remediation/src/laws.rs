@@ -18,7 +18,11 @@ pub fn check<C: Control>(state: &C::State) {
     let drifted = fixed != *state;
     assert_eq!(C::desired(&fixed), fixed, "{id}: fixing twice differs from fixing once");
     assert_eq!(C::changes(state, state), [], "{id}: there is a change from a state to itself");
-    assert_eq!(!C::changes(state, &fixed).is_empty(), drifted, "{id}: drift without a change, or a change without drift");
+    assert_eq!(
+        !C::changes(state, &fixed).is_empty(),
+        drifted,
+        "{id}: drift without a change, or a change without drift"
+    );
     if C::ABOUT.safety != Safety::Irreversible {
         assert_eq!(!C::changes(&fixed, state).is_empty(), drifted, "{id}: the fix cannot be undone");
     }

@@ -97,7 +97,9 @@ mod tests {
 
     #[test]
     fn slips_are_named() {
-        for (name, value) in [("SUTURE_MODE", "Enforce!"), ("SUTURE_ACCOUNTS", "1,2"), ("SUTURE_REGIONS", "us-east-1,,")] {
+        for (name, value) in
+            [("SUTURE_MODE", "Enforce!"), ("SUTURE_ACCOUNTS", "1,2"), ("SUTURE_REGIONS", "us-east-1,,")]
+        {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.starts_with(name), "{error}");
         }

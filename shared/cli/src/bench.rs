@@ -1,0 +1,6 @@
+//! bench
+#[derive(clap::Args)]
+pub struct Arguments {}
+pub async fn run(_: Arguments) -> Result<bool, String> {
+    Ok(true)
+}

@@ -1,0 +1,186 @@
+//! `suture lab`: a local AWS that stays up.
+
+use crate::account::{self, Deployment, HOME_REGION};
+use crate::show::{self, Progress};
+use ::lab::Lab;
+use ::lab::call::Caller;
+use ::lab::faults::Fault;
+use ::lab::gateway::Happening;
+use ::lab::quirks::QUIRKS;
+use ::lab::runtime::Report;
+use anstream::println;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
+
+/// Keep a local AWS running, with Suture's functions deployed in it, and see what they do.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  suture lab
+  suture lab --mode plan --port 4600
+  suture lab --parameter PublicWebsites=close
+  suture lab --fault s3:PutPublicAccessBlock=throttle*2 --fault 's3:*=latency:50'
+  aws --endpoint-url http://127.0.0.1:4566 s3api delete-public-access-block --bucket clinic-scans
+
+Faults are service:Operation=kind, with *n for n times only; the operation * is every one. Kinds: throttle, error,
+denied, denied-by-organization, conflict, drop (before the call), drop-answer (after it), latency:MILLISECONDS, and
+stale (a read shows the old state n times after a write). They can be changed while the lab runs:
+  curl -d 's3:PutPublicAccessBlock=drop-answer*1' http://127.0.0.1:4566/_lab/faults
+  curl -X DELETE http://127.0.0.1:4566/_lab/faults")]
+pub struct Arguments {
+    /// The port that AWS listens on; 0 for a free one.
+    #[arg(long, default_value_t = 4566)]
+    port: u16,
+    /// What the functions do about drift.
+    #[arg(long, default_value = "enforce", value_parser = ["plan", "enforce"])]
+    mode: String,
+    /// Something that goes wrong; may be given several times.
+    #[arg(long, value_name = "SERVICE:OPERATION=KIND")]
+    fault: Vec<Fault>,
+    /// A parameter of template.yaml; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    parameter: Vec<(String, String)>,
+    /// Print each happening as a line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// List where the emulator differs from AWS and the lab makes it right, and end.
+    #[arg(long)]
+    quirks: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Runs until Ctrl-C, or until the local AWS dies.
+pub async fn run(arguments: Arguments) -> Result<bool, String> {
+    if arguments.quirks {
+        print_quirks(arguments.json);
+        return Ok(true);
+    }
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let progress = Progress::start();
+    let deployment = Deployment {
+        mode: if arguments.mode == "plan" { "plan" } else { "enforce" },
+        parameters: arguments.parameter,
+        port: arguments.port,
+        faults: arguments.fault,
+    };
+    let started = tokio::select! {
+        lab = account::start(deployment, &progress) => lab,
+        _ = interrupt.recv() => return Ok(true),
+        _ = terminate.recv() => return Ok(true),
+    };
+    progress.end();
+    let mut lab = started?;
+    let mut happenings = lab.listen();
+    if arguments.json {
+        println!("{}", json!({"lab": lab.endpoint(), "mode": arguments.mode}));
+    } else {
+        greet(&lab, &arguments.mode);
+    }
+    let end = loop {
+        tokio::select! {
+            happening = happenings.recv() => match happening {
+                Ok(happening) if arguments.json => print_json(&happening),
+                Ok(happening) => print(&happening),
+                Err(RecvError::Lagged(missed)) => println!("{}", show::faint(format!("({missed} lines left out)"))),
+                Err(RecvError::Closed) => break Ok(true),
+            },
+            why = lab.died() => break Err(why),
+            _ = interrupt.recv() => break Ok(true),
+            _ = terminate.recv() => break Ok(true),
+        }
+    };
+    lab.stop().await;
+    end
+}
+
+fn greet(lab: &Lab, mode: &str) {
+    let endpoint = lab.endpoint();
+    println!("{} at {}, account {}", show::head("A local AWS"), show::good(&endpoint), ::lab::call::ACCOUNT);
+    for function in lab.gateway.functions.names() {
+        println!("  function {} in mode {mode}", show::head(function));
+    }
+    println!("  buckets clinic-scans (health data), clinic-billing, clinic-website (public on purpose)");
+    println!("\nOpen a bucket from another terminal:\n");
+    println!("  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={HOME_REGION}");
+    println!("  aws --endpoint-url {endpoint} s3api delete-public-access-block --bucket clinic-scans\n");
+    println!("{}\n", show::faint("Ctrl-C ends it and leaves nothing behind."));
+}
+
+fn print(happening: &Happening) {
+    match happening {
+        Happening::Call(call) => {
+            if call.writes && !matches!(call.caller, Caller::Role { .. }) {
+                let status = if call.status < 400 { show::faint(call.status) } else { show::mind(call.status) };
+                let resource = call.resource.as_deref().unwrap_or_default();
+                println!("{} {} {resource} {status}", show::faint(call.caller.arn()), call.name());
+            }
+        }
+        Happening::Event { name, rules, actor, .. } => {
+            let to = if rules.is_empty() { "no rule matches".to_owned() } else { rules.join(", ") };
+            println!("{}", show::faint(format!("  event {name} by {actor} -> {to}")));
+        }
+        Happening::Invocation(report) => println!("{}", told(report)),
+        Happening::Log { .. } => {}
+    }
+}
+
+/// An invocation in a line for each record: which function, what it did, how long it took, with which calls.
+pub fn told(report: &Report) -> String {
+    let cold = report.init.map_or(String::new(), |init| format!(", cold start {}", show::ms(init)));
+    let attempt = if report.attempt > 1 { format!(", try {}", report.attempt) } else { String::new() };
+    let time = format!("{}{cold}{attempt}", show::ms(report.duration));
+    let name = show::head(&report.function);
+    let mut text = String::new();
+    let answer = report.json();
+    for record in answer.get("records").and_then(Value::as_array).into_iter().flatten() {
+        let field = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let (outcome, resource) = (show::outcome(field("/outcome")), field("/resource/id"));
+        let _ = writeln!(text, "  {name} {outcome} {resource} in {time}: {}", field("/why"));
+    }
+    for unread in answer.get("unread").and_then(Value::as_array).into_iter().flatten() {
+        let field = |name: &str| unread.get(name).and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(text, "  {name} {} in {time}: {}", show::mind(field("as")), field("why"));
+    }
+    if let Err(error) = &report.answer {
+        let _ =
+            writeln!(text, "  {name} {} in {time}: {}: {}", show::bad("error"), error.error_type, error.error_message);
+    }
+    let calls: Vec<_> =
+        report.calls.iter().map(|call| format!("{} {}", call.name(), show::ms(call.duration))).collect();
+    let _ =
+        write!(text, "    {}", show::faint(if calls.is_empty() { "no AWS call".to_owned() } else { calls.join(", ") }));
+    text
+}
+
+fn print_json(happening: &Happening) {
+    let line = match happening {
+        Happening::Call(call) => json!({"call": call}),
+        Happening::Event { name, actor, resource, rules } => {
+            json!({"event": {"name": name, "actor": actor, "resource": resource, "rules": rules}})
+        }
+        Happening::Invocation(report) => json!({"invocation": report}),
+        Happening::Log { function, line } => {
+            let parsed: Value = serde_json::from_str(line).unwrap_or_else(|_| json!(line));
+            json!({"log": {"function": function, "line": parsed}})
+        }
+    };
+    println!("{line}");
+}
+
+fn print_quirks(as_json: bool) {
+    for quirk in QUIRKS {
+        if as_json {
+            println!("{}", json!({"id": quirk.id, "aws": quirk.aws, "moto": quirk.moto, "source": quirk.source}));
+        } else {
+            println!("{}", show::head(quirk.id));
+            println!("  AWS:  {}\n  moto: {}\n  {}\n", quirk.aws, quirk.moto, show::faint(quirk.source));
+        }
+    }
+}

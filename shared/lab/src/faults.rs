@@ -1,0 +1,258 @@
+//! Faults on demand: what AWS does on a bad day, for a given operation.
+
+use crate::call::Call;
+use crate::http::{ApiRequest, ApiResponse};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The service's throttling error.
+    Throttle,
+    /// 500 `InternalError`.
+    Error,
+    /// 403 `AccessDenied`, as a policy of the organization would say it.
+    DeniedByOrganization,
+    /// 403 `AccessDenied`, as a missing permission would say it.
+    Denied,
+    /// 409 `OperationAborted`: somebody else is writing.
+    Conflict,
+    /// The connection breaks before the call is carried out.
+    Drop,
+    /// The call is carried out, and the connection breaks before its answer.
+    DropAnswer,
+    /// The answer comes this much later, in milliseconds.
+    Latency(u64),
+    /// A read still shows what it showed before the last write.
+    Stale,
+}
+
+/// A fault for one operation: `s3:PutPublicAccessBlock=throttle*2`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The service: `s3`.
+    pub service: String,
+    /// The operation as the API names it: `PutPublicAccessBlock`, or `*` for every one.
+    pub operation: String,
+    /// What goes wrong.
+    pub kind: Kind,
+    /// How many more times; none: always. For `stale`: how many reads after each write.
+    pub times: Option<u32>,
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    /// Reads `service:Operation=kind`, with `*n` behind it for n times only. Kinds are `throttle`, `error`, `denied`,
+    /// `denied-by-organization`, `conflict`, `drop`, `drop-answer`, `stale`, and `latency:MILLISECONDS`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no fault; write it like s3:PutPublicAccessBlock=throttle*2");
+        let (call, kind) = text.split_once('=').ok_or_else(wrong)?;
+        let (service, operation) =
+            call.split_once(':').filter(|(s, o)| !s.is_empty() && !o.is_empty()).ok_or_else(wrong)?;
+        let (kind, times) = match kind.split_once('*') {
+            Some((kind, times)) => (kind, Some(times.parse().map_err(|_| wrong())?)),
+            None => (kind, None),
+        };
+        let kind = match kind.split_once(':').unwrap_or((kind, "")) {
+            ("throttle", "") => Kind::Throttle,
+            ("error", "") => Kind::Error,
+            ("denied", "") => Kind::Denied,
+            ("denied-by-organization", "") => Kind::DeniedByOrganization,
+            ("conflict", "") => Kind::Conflict,
+            ("drop", "") => Kind::Drop,
+            ("drop-answer", "") => Kind::DropAnswer,
+            ("stale", "") => Kind::Stale,
+            ("latency", ms) => Kind::Latency(ms.parse().map_err(|_| wrong())?),
+            _ => return Err(wrong()),
+        };
+        Ok(Self { service: service.to_owned(), operation: operation.to_owned(), kind, times })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}=", self.service, self.operation)?;
+        match &self.kind {
+            Kind::Throttle => f.write_str("throttle")?,
+            Kind::Error => f.write_str("error")?,
+            Kind::DeniedByOrganization => f.write_str("denied-by-organization")?,
+            Kind::Denied => f.write_str("denied")?,
+            Kind::Conflict => f.write_str("conflict")?,
+            Kind::Drop => f.write_str("drop")?,
+            Kind::DropAnswer => f.write_str("drop-answer")?,
+            Kind::Latency(ms) => write!(f, "latency:{ms}")?,
+            Kind::Stale => f.write_str("stale")?,
+        }
+        self.times.map_or(Ok(()), |times| write!(f, "*{times}"))
+    }
+}
+
+/// What becomes of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// Wait this long first.
+    pub wait: Duration,
+    /// What happens instead of, or after, the call.
+    pub kind: Option<Kind>,
+}
+
+/// The faults that are set, and the old answers that stale reads give.
+#[derive(Debug, Default)]
+pub struct Faults {
+    set: Mutex<Vec<Fault>>,
+    reads: Mutex<HashMap<String, Read>>,
+}
+
+/// The last answer to a read, and how often it is still to be given though the resource was written since.
+#[derive(Debug)]
+struct Read {
+    resource: String,
+    answer: ApiResponse,
+    stale: u32,
+}
+
+impl Faults {
+    /// Sets a fault, beside those that are set.
+    pub fn add(&self, fault: Fault) {
+        lock(&self.set).push(fault);
+    }
+
+    /// The faults that are set.
+    pub fn list(&self) -> Vec<Fault> {
+        lock(&self.set).clone()
+    }
+
+    /// Forgets all faults and old answers.
+    pub fn clear(&self) {
+        lock(&self.set).clear();
+        lock(&self.reads).clear();
+    }
+
+    /// What is to become of this call; counts down the faults that it meets.
+    pub fn fate(&self, call: &Call) -> Fate {
+        let mut fate = Fate::default();
+        let mut set = lock(&self.set);
+        for fault in set.iter_mut().filter(|fault| fault.meets(call) && fault.kind != Kind::Stale) {
+            match fault.kind {
+                Kind::Latency(ms) => fate.wait += Duration::from_millis(ms),
+                _ if fate.kind.is_some() => continue,
+                _ => fate.kind = Some(fault.kind.clone()),
+            }
+            if let Some(times) = &mut fault.times {
+                *times = times.saturating_sub(1);
+            }
+        }
+        set.retain(|fault| fault.times != Some(0) || fault.kind == Kind::Stale);
+        fate
+    }
+
+    /// The old answer that this read still gets.
+    pub fn stale(&self, call: &Call) -> Option<ApiResponse> {
+        self.stale_times(call)?;
+        let mut reads = lock(&self.reads);
+        let read = reads.get_mut(&key(&call.request))?;
+        read.stale = read.stale.checked_sub(1)?;
+        Some(read.answer.clone())
+    }
+
+    /// Remembers a read's answer; after a write, makes the reads of the same resource stale.
+    pub fn saw(&self, call: &Call, answer: &ApiResponse) {
+        let resource = call.resource.clone().unwrap_or_default();
+        if call.writes {
+            let set = lock(&self.set);
+            let times =
+                set.iter().filter(|f| f.kind == Kind::Stale && f.service == call.service).filter_map(|f| f.times).max();
+            for read in lock(&self.reads).values_mut().filter(|read| read.resource == resource) {
+                read.stale = times.unwrap_or(0);
+            }
+        } else if self.stale_times(call).is_some() {
+            let read = Read { resource, answer: answer.clone(), stale: 0 };
+            lock(&self.reads).insert(key(&call.request), read);
+        }
+    }
+
+    fn stale_times(&self, call: &Call) -> Option<u32> {
+        lock(&self.set)
+            .iter()
+            .find(|fault| fault.kind == Kind::Stale && fault.meets(call))
+            .map(|f| f.times.unwrap_or(1))
+    }
+}
+
+impl Fault {
+    fn meets(&self, call: &Call) -> bool {
+        self.service == call.service
+            && (self.operation == call.operation || self.operation == "*")
+            && self.times != Some(0)
+    }
+}
+
+fn key(request: &ApiRequest) -> String {
+    format!("{} {} {}", request.method, request.target, String::from_utf8_lossy(&request.body))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{ACCOUNT, Caller};
+    use http::{Method, StatusCode};
+
+    fn call(operation: &str, writes: bool) -> Call {
+        Call {
+            service: "s3".to_owned(),
+            operation: operation.to_owned(),
+            region: "us-east-1".to_owned(),
+            account: ACCOUNT.to_owned(),
+            resource: Some("clinic-scans".to_owned()),
+            writes,
+            caller: Caller::Anonymous,
+            request: ApiRequest::new(if writes { Method::PUT } else { Method::GET }, "/clinic-scans?publicAccessBlock"),
+        }
+    }
+
+    #[test]
+    fn written_and_read() {
+        for text in ["s3:PutPublicAccessBlock=throttle*2", "s3:*=latency:20", "iam:ListUsers=drop", "s3:GetX=stale*3"] {
+            assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
+        }
+        for text in
+            ["", "s3", "s3:Put", "s3:=drop", "s3:Put=explode", "s3:Put=throttle*x", "s3:Put=latency:", "s3:Put=drop:1"]
+        {
+            assert!(text.parse::<Fault>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn they_run_out() {
+        let faults = Faults::default();
+        faults.add("s3:Get=throttle*2".parse().unwrap());
+        faults.add("s3:*=latency:5".parse().unwrap());
+        let kinds: Vec<_> = (0..3).map(|_| faults.fate(&call("Get", false)).kind).collect();
+        assert_eq!(kinds, [Some(Kind::Throttle), Some(Kind::Throttle), None]);
+        assert_eq!(faults.fate(&call("Other", false)), Fate { wait: Duration::from_millis(5), kind: None });
+    }
+
+    #[test]
+    fn reads_are_stale_n_times_after_a_write() {
+        let faults = Faults::default();
+        faults.add("s3:Get=stale*2".parse().unwrap());
+        let answer = |text: &'static str| ApiResponse::new(StatusCode::OK, text);
+        assert!(faults.stale(&call("Get", false)).is_none());
+        faults.saw(&call("Get", false), &answer("old"));
+        assert!(faults.stale(&call("Get", false)).is_none(), "nothing was written yet");
+        faults.saw(&call("Put", true), &answer(""));
+        let bodies: Vec<_> = (0..3).map(|_| faults.stale(&call("Get", false)).map(|a| a.body)).collect();
+        assert_eq!(bodies, [Some("old".into()), Some("old".into()), None]);
+    }
+}

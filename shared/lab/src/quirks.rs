@@ -1,0 +1,246 @@
+//! Where moto differs from AWS, and what the lab answers instead. One quirk is one item: what AWS does, what moto does,
+//! where AWS says so, and the few lines that make up the difference. They are in the files below by subject.
+//!
+//! All the state stays in moto: a quirk reads what it must know from moto and keeps nothing.
+
+mod access;
+mod anonymous;
+mod buckets;
+pub mod error;
+pub mod policy;
+mod services;
+
+use crate::call::{Call, Caller};
+use crate::http::{ApiRequest, ApiResponse, Upstream};
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+use std::future::Future;
+use std::pin::Pin;
+
+/// What the environment of the moto server must be for the quirks to be right: another account's bucket is refused by
+/// moto itself, which is also how the lab asks whose a bucket is.
+/// <https://docs.getmoto.org/en/latest/docs/configuration/environment_variables.html>
+pub const ENVIRONMENT: &[(&str, &str)] = &[("MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS", "false")];
+
+/// One difference between moto and AWS.
+#[derive(Debug)]
+pub struct Quirk {
+    /// A short name, as in `suture lab --quirks`.
+    pub id: &'static str,
+    /// What AWS does, in one sentence.
+    pub aws: &'static str,
+    /// What moto does.
+    pub moto: &'static str,
+    /// The AWS page that says what AWS does.
+    pub source: &'static str,
+    /// How the lab makes it right.
+    act: Act,
+}
+
+/// How a quirk is made right.
+#[derive(Debug)]
+enum Act {
+    /// Answers in moto's stead, or leaves the call to it.
+    Instead(for<'a> fn(&'a Scene<'a>) -> Later<'a, Option<ApiResponse>>),
+    /// Changes what moto is asked.
+    Request(fn(&Scene<'_>, &mut ApiRequest)),
+    /// Changes what moto answered.
+    Answer(for<'a> fn(&'a Scene<'a>, ApiResponse) -> Later<'a, ApiResponse>),
+}
+
+/// What a quirk will have decided, once moto has told it what it must know.
+type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+/// Every quirk, in the order in which S3 makes these checks.
+pub static QUIRKS: &[Quirk] = &[
+    services::CALLER_IDENTITY,
+    buckets::UNKNOWN_SUB_RESOURCE,
+    buckets::LIST_BUCKETS,
+    buckets::WRONG_REGION,
+    buckets::EXPECTED_OWNER,
+    anonymous::ANONYMOUS,
+    buckets::TAKEN_NAME,
+    access::MALFORMED_POLICY,
+    access::ACL_ON_CREATE,
+    access::ACL_UNDER_OWNER_ENFORCED,
+    access::OWNER_ENFORCED_OVER_ACL,
+    access::BLOCK_PUBLIC_ACLS,
+    access::BLOCK_PUBLIC_POLICY,
+    access::POLICY_STATUS,
+    buckets::FRESH_OWNERSHIP,
+    buckets::FRESH_BLOCK,
+    buckets::DEFAULT_ENCRYPTION,
+    access::PUT_POLICY_ANSWER,
+    services::ACCOUNT_BLOCK_ANSWER,
+    services::NOT_IMPLEMENTED,
+    services::REQUEST_ID,
+];
+
+/// Answers one call as AWS would: by the quirks and by moto. The call's target is in path style. Fails only if moto
+/// cannot be reached.
+pub async fn correct(call: &Call, moto: &Upstream) -> Result<ApiResponse, String> {
+    let scene = Scene::new(call, moto).await?;
+    let mut answer = None;
+    for quirk in QUIRKS {
+        if let (Act::Instead(instead), None) = (&quirk.act, &answer) {
+            answer = instead(&scene).await?;
+        }
+    }
+    let mut answer = match answer {
+        Some(answer) => answer,
+        None => scene.forward().await?,
+    };
+    for quirk in QUIRKS {
+        if let Act::Answer(change) = quirk.act {
+            answer = change(&scene, answer).await?;
+        }
+    }
+    Ok(answer)
+}
+
+/// A bucket as moto has it, seen by the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Bucket {
+    /// The call names none, or it is not S3's.
+    None,
+    /// There is no such bucket.
+    Missing,
+    /// It belongs to another account.
+    Foreign,
+    /// It belongs to the call's account.
+    Own {
+        /// Where it is.
+        region: String,
+    },
+}
+
+/// One call and what is known about its bucket before moto sees it.
+struct Scene<'a> {
+    call: &'a Call,
+    moto: &'a Upstream,
+    bucket: Bucket,
+}
+
+impl<'a> Scene<'a> {
+    async fn new(call: &'a Call, moto: &'a Upstream) -> Result<Self, String> {
+        let mut scene = Self { call, moto, bucket: Bucket::None };
+        if let Some(name) = scene.name() {
+            scene.bucket = scene.look_up(name).await?;
+        }
+        Ok(scene)
+    }
+
+    /// The bucket that an S3 call names.
+    fn name(&self) -> Option<&'a str> {
+        self.call.resource.as_deref().filter(|_| self.call.service == "s3")
+    }
+
+    /// Whether the call is this operation of this service.
+    fn is(&self, service: &str, operation: &str) -> bool {
+        self.call.service == service && self.call.operation == operation
+    }
+
+    /// Whether the call is one of these operations of S3.
+    fn is_s3(&self, operations: &[&str]) -> bool {
+        self.call.service == "s3" && operations.contains(&self.call.operation.as_str())
+    }
+
+    async fn look_up(&self, bucket: &str) -> Result<Bucket, String> {
+        let head = self.ask(Method::HEAD, &format!("/{bucket}")).await?;
+        Ok(match head.status {
+            StatusCode::FORBIDDEN => Bucket::Foreign,
+            status if status.is_success() => {
+                let region = head.headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok());
+                Bucket::Own { region: region.unwrap_or("us-east-1").to_owned() }
+            }
+            _ => Bucket::Missing,
+        })
+    }
+
+    /// Asks moto something for the lab itself, as the call's account.
+    async fn ask(&self, method: Method, target: &str) -> Result<ApiResponse, String> {
+        self.tell(method, target, Bytes::new()).await
+    }
+
+    /// Tells moto something for the lab itself, as the call's account.
+    async fn tell(&self, method: Method, target: &str, body: impl Into<Bytes> + Send) -> Result<ApiResponse, String> {
+        let scope = format!("AKIDLAB/20260101/{}/s3/aws4_request", self.call.region);
+        let request = ApiRequest::new(method, target)
+            .header("authorization", &format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"))
+            .header("x-amz-account-id", &self.call.account)
+            .header("x-moto-account-id", &self.call.account)
+            .header("content-type", "application/xml")
+            .body(body);
+        self.moto.send(request).await
+    }
+
+    /// Sends the call itself to moto, which then acts in the call's account: it takes the account from this header rather
+    /// than from an access key that it did not issue.
+    async fn forward(&self) -> Result<ApiResponse, String> {
+        let mut request = self.call.request.clone();
+        if let Ok(account) = HeaderValue::from_str(&self.call.account) {
+            request.headers.insert("x-moto-account-id", account);
+        }
+        for quirk in QUIRKS {
+            if let Act::Request(change) = quirk.act {
+                change(self, &mut request);
+            }
+        }
+        self.moto.send(request).await
+    }
+
+    /// An S3 error: see [`error::respond`].
+    fn refuse(&self, status: StatusCode, code: &str, message: &str) -> ApiResponse {
+        error::respond(self.call, status, code, message, &[])
+    }
+
+    /// The refusal that S3 words for a caller whose rights end at a Block Public Access setting.
+    fn denied(&self, because: &str) -> ApiResponse {
+        let resource = self.name().unwrap_or_default();
+        let who = match &self.call.caller {
+            Caller::Anonymous => return self.refuse(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
+            caller => caller.arn(),
+        };
+        let message = format!(
+            "User: {who} is not authorized to perform: s3:{} on resource: \"arn:aws:s3:::{resource}\" because {because}",
+            self.call.operation
+        );
+        self.refuse(StatusCode::FORBIDDEN, "AccessDenied", &message)
+    }
+}
+
+/// The text of the first element of this name in an XML body.
+fn text_in(body: &[u8], element: &str) -> Option<String> {
+    let text = str::from_utf8(body).ok()?;
+    let document = roxmltree::Document::parse(text).ok()?;
+    let node = document.descendants().find(|node| node.tag_name().name() == element)?;
+    Some(node.text().unwrap_or_default().trim().to_owned())
+}
+
+/// The error code in an XML answer of S3's.
+fn code(answer: &ApiResponse) -> Option<String> {
+    (!answer.status.is_success()).then(|| text_in(&answer.body, "Code")).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_quirk_is_named_once_and_has_its_source() {
+        let mut ids: Vec<_> = QUIRKS.iter().map(|quirk| quirk.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), QUIRKS.len());
+        for quirk in QUIRKS {
+            assert!(quirk.source.starts_with("https://docs.aws.amazon.com/"), "{}", quirk.id);
+            assert!(quirk.aws.ends_with('.') && quirk.moto.ends_with('.'), "{}", quirk.id);
+        }
+    }
+
+    #[test]
+    fn xml_is_read_by_element() {
+        assert_eq!(text_in(b"<a><Code> X </Code></a>", "Code").as_deref(), Some("X"));
+        assert_eq!(text_in(b"True", "Code"), None);
+    }
+}

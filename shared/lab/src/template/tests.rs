@@ -1,0 +1,214 @@
+use super::*;
+use serde_json::json;
+
+/// A function with nothing but what must be there, and `more` lines of properties.
+fn small(head: &str, more: &str) -> String {
+    let more = more.replace('\n', "\n      ");
+    format!(
+        "{head}
+Resources:
+  Role: {{Type: AWS::IAM::Role, Properties: {{RoleName: !Sub '${{AWS::StackName}}-role', Path: /suture/}}}}
+  Queue: {{Type: AWS::SQS::Queue}}
+  Log: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: /suture/log}}}}
+  One:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: functions/one/
+      Role: !GetAtt Role.Arn
+      {more}
+"
+    )
+}
+
+fn function(text: &str, world: &World) -> Result<FunctionSpec, String> {
+    Template::parse(text, world).map(|template| template.functions.into_iter().next().unwrap())
+}
+
+/// Resolves one value, as an environment variable.
+fn resolved(head: &str, value: &str) -> Result<String, String> {
+    let text = small(head, &format!("Environment: {{Variables: {{X: {value}}}}}"));
+    let mut environment = function(&text, &World::default())?.environment;
+    environment.remove("X").ok_or_else(|| "left out".to_owned())
+}
+
+#[test]
+fn reads_the_template_that_is_deployed() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"));
+    let template = Template::read(path, &World::default()).unwrap();
+    let ids: Vec<&str> = template.functions.iter().map(|function| function.logical_id.as_str()).collect();
+    assert_eq!(ids, ["S3PublicBucket"]);
+    let function = &template.functions[0];
+    assert_eq!(function.code_dir, "s3-public-bucket");
+    assert_eq!(function.role_name, "suture-s3-public-bucket-us-east-1");
+    assert_eq!(function.role_arn, "arn:aws:iam::111122223333:role/suture-s3-public-bucket-us-east-1");
+    assert_eq!((function.memory_mb, function.timeout), (256, 60));
+    assert_eq!((function.reserved_concurrency, function.max_retries), (Some(5), 2));
+    let environment: Vec<(&str, &str)> = function.environment.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(
+        environment,
+        [
+            ("SUTURE_ACCOUNTS", "111122223333"),
+            ("SUTURE_MODE", "plan"),
+            ("SUTURE_PARAMETERS", r#"{"phi_tag":"data-classification=phi","public_websites":"refuse"}"#),
+            ("SUTURE_REGIONS", "us-east-1"),
+            ("SUTURE_ROLE_ARN", function.role_arn.as_str()),
+        ]
+    );
+    let [rule] = function.rules.as_slice() else { panic!("{:?}", function.rules) };
+    assert_eq!(rule.name, "suture-s3-public-bucket");
+    assert_eq!(rule.pattern["detail"]["errorCode"], json!([{"exists": false}]));
+    let own = "/detail/$or/1/userIdentity/sessionContext/sessionIssuer/arn/0/anything-but";
+    assert_eq!(rule.pattern.pointer(own), Some(&json!(function.role_arn)));
+}
+
+#[test]
+fn another_world_gives_other_names() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"));
+    let mut world = World { partition: "aws-us-gov".into(), region: "us-gov-west-1".into(), ..World::default() };
+    let parameters = [("Mode", "enforce"), ("Accounts", "111122223333,444455556666"), ("PublicWebsites", "close")];
+    world.parameters.extend(parameters.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let function = Template::read(path, &world).unwrap().functions.remove(0);
+    assert_eq!(function.role_arn, "arn:aws-us-gov:iam::111122223333:role/suture-s3-public-bucket-us-gov-west-1");
+    assert_eq!(function.environment["SUTURE_MODE"], "enforce");
+    assert_eq!(function.environment["SUTURE_ACCOUNTS"], "111122223333,444455556666");
+    assert_eq!(function.environment["SUTURE_REGIONS"], "us-gov-west-1");
+    assert!(function.environment["SUTURE_PARAMETERS"].contains(r#""public_websites":"close""#));
+    world.parameters.insert("Mode".into(), "hope".into());
+    assert!(Template::read(path, &world).unwrap_err().ends_with("Parameters.Mode: hope is not one of plan, enforce"));
+    world.parameters = BTreeMap::from([("Nope".to_owned(), String::new())]);
+    assert!(Template::read(path, &world).unwrap_err().contains("no parameter Nope"));
+}
+
+#[test]
+fn intrinsics_in_both_forms() {
+    let head = "Parameters: {P: {Type: String, Default: p}, L: {Type: CommaDelimitedList, Default: 'a, b'}, N: {Type: Number, Default: 7}}
+Conditions:
+  IsP: !Equals [!Ref P, p]
+  NotP: !Not [!Condition IsP]
+  Both: !And [{Condition: IsP}, !Not [{Condition: NotP}]]
+  Either: {'Fn::Or': [{Condition: NotP}, !Equals [!Ref 'AWS::Region', eu-west-1]]}";
+    for (value, expected) in [
+        ("!Ref P", "p"),
+        ("{Ref: P}", "p"),
+        ("!Ref N", "7"),
+        ("12", "12"),
+        ("true", "true"),
+        ("!Ref AWS::AccountId", "111122223333"),
+        ("!Ref AWS::URLSuffix", "amazonaws.com"),
+        ("!Ref Role", "suture-role"),
+        ("!Ref Queue", "https://sqs.us-east-1.amazonaws.com/111122223333/suture-Queue"),
+        ("!GetAtt Role.Arn", "arn:aws:iam::111122223333:role/suture/suture-role"),
+        ("!GetAtt [Role, Arn]", "arn:aws:iam::111122223333:role/suture/suture-role"),
+        ("{'Fn::GetAtt': [Queue, Arn]}", "arn:aws:sqs:us-east-1:111122223333:suture-Queue"),
+        ("{'Fn::GetAtt': Log.Arn}", "arn:aws:logs:us-east-1:111122223333:log-group:/suture/log:*"),
+        ("!GetAtt One.Arn", "arn:aws:lambda:us-east-1:111122223333:function:suture-One"),
+        ("!Sub 'arn:${AWS::Partition}:x:${P}/${Queue.QueueName}/${!P}$'", "arn:aws:x:p/suture-Queue/${P}$"),
+        ("!Sub ['${P}-${Own}', {Own: !Join ['+', [1, !Ref P]]}]", "p-1+p"),
+        ("{'Fn::Sub': '${AWS::Region}'}", "us-east-1"),
+        ("!Join ['-', !Ref L]", "a-b"),
+        ("!Select [1, !Ref L]", "b"),
+        ("!Select ['0', !Split [':', 'x:y']]", "x"),
+        ("!If [IsP, yes, no]", "yes"),
+        ("!If [NotP, yes, !If [Both, inner, no]]", "inner"),
+        ("{'Fn::If': [Either, yes, !Ref P]}", "p"),
+    ] {
+        assert_eq!(resolved(head, value).as_deref(), Ok(expected), "{value}");
+    }
+    assert_eq!(resolved(head, "!If [NotP, yes, !Ref AWS::NoValue]"), Err("left out".to_owned()));
+}
+
+#[test]
+fn what_cannot_be_resolved_names_the_place() {
+    let circle = "Conditions: {A: {Condition: B}, B: {Condition: A}}";
+    for (head, value, expected) in [
+        ("", "!ImportValue other", "One.Environment.Variables.X: Fn::ImportValue"),
+        ("", "!Ref Nothing", "One.Environment.Variables.X refers to Nothing"),
+        ("", "!GetAtt Queue.Colour", "does not know the Colour of Queue (AWS::SQS::Queue)"),
+        ("", "!Sub '${Role'", "One.Environment.Variables.X: a ${ without its }"),
+        ("", "!If [Nope, 1, 2]", "there is no condition \"Nope\""),
+        ("", "!Select [3, [a]]", "an index within its list"),
+        ("", "[a]", "One.Environment.Variables.X: [\"a\"] is not text"),
+        ("Parameters: {P: {Type: String}}", "x", "Parameters.P has no default"),
+        (circle, "!If [A, 1, 2]", "a condition refers to itself"),
+    ] {
+        let error = resolved(head, value).unwrap_err();
+        assert!(error.contains(expected), "{value}: {error}");
+    }
+    for (text, expected) in [
+        ("a: [", "not YAML"),
+        ("---\na: 1\n---\nb: 1", "2 YAML documents"),
+        ("a: 1", "no Resources"),
+        ("Resources: {F: {Type: AWS::Serverless::Function, Properties: {CodeUri: x}}}", "F has no Role"),
+        ("Resources: {F: {Type: AWS::Serverless::Function, Properties: {Role: x}}}", "F.CodeUri: \"\" names no folder"),
+    ] {
+        let error = Template::parse(text, &World::default()).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let error = Template::read(Path::new("no-such-template.yaml"), &World::default()).unwrap_err();
+    assert!(error.starts_with("no-such-template.yaml: "), "{error}");
+}
+
+#[test]
+fn names_that_refer_to_each_other_are_an_error() {
+    let text = small("", "Environment: {Variables: {X: !Ref A}}").replace(
+        "  Queue:",
+        "  A: {Type: AWS::SQS::Queue, Properties: {QueueName: !GetAtt B.QueueName}}
+  B: {Type: AWS::SQS::Queue, Properties: {QueueName: !GetAtt A.QueueName}}
+  Queue:",
+    );
+    assert!(function(&text, &World::default()).unwrap_err().contains("refers to itself"));
+}
+
+#[test]
+fn globals_are_merged_as_sam_does() {
+    let head = "Globals: {Function: {Timeout: 60, MemorySize: 256, Environment: {Variables: {A: global, B: global}}}}";
+    let text = small(head, "Timeout: 5\nEnvironment:\n  Variables: {B: own, C: own}");
+    let function = function(&text, &World::default()).unwrap();
+    assert_eq!((function.timeout, function.memory_mb), (5, 256));
+    let pairs: Vec<String> = function.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(pairs, ["A=global", "B=own", "C=own"]);
+    let bare = super::Template::parse(&small("", ""), &World::default()).unwrap().functions.remove(0);
+    assert_eq!((bare.timeout, bare.memory_mb, bare.reserved_concurrency, bare.max_retries), (3, 128, None, 2));
+    assert!(bare.environment.is_empty() && bare.rules.is_empty());
+}
+
+#[test]
+fn rules_of_both_kinds_and_no_schedules() {
+    let text = small(
+        "Conditions: {Never: !Equals [1, 2]}",
+        "Events:
+  Drift: {Type: EventBridgeRule, Properties: {Pattern: {source: [aws.s3]}}}
+  Off: {Type: EventBridgeRule, Properties: {State: DISABLED, Pattern: {source: [aws.s3]}}}
+  Hourly: {Type: Schedule, Properties: {Schedule: rate(1 hour)}}
+  Nightly: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day)}}
+  Queue: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn}}",
+    ) + "
+  Apart:
+    Type: AWS::Events::Rule
+    Properties:
+      Name: !Sub '${AWS::StackName}-apart'
+      EventPattern: {detail: {arn: [!GetAtt Role.Arn]}}
+      Targets: [{Id: q, Arn: !GetAtt Queue.Arn}, {Id: f, Arn: !GetAtt One.Arn}]
+  Sweep: {Type: AWS::Events::Rule, Properties: {ScheduleExpression: rate(1 day), Targets: [{Id: f, Arn: !GetAtt One.Arn}]}}
+  Elsewhere: {Type: AWS::Events::Rule, Properties: {EventPattern: {source: [x]}, Targets: [{Id: q, Arn: !GetAtt Queue.Arn}]}}
+  Absent:
+    Type: AWS::Events::Rule
+    Condition: Never
+    Properties: {EventPattern: {source: [x]}, Targets: [{Id: f, Arn: !GetAtt One.Arn}]}
+  Gone: {Type: AWS::Serverless::Function, Condition: Never, Properties: {}}
+";
+    let template = Template::parse(&text, &World::default()).unwrap();
+    assert_eq!(template.functions.len(), 1);
+    let rules: Vec<(&str, String)> =
+        template.functions[0].rules.iter().map(|rule| (rule.name.as_str(), rule.pattern.to_string())).collect();
+    assert_eq!(
+        rules,
+        [
+            ("suture-OneDrift", r#"{"source":["aws.s3"]}"#.to_owned()),
+            ("suture-apart", r#"{"detail":{"arn":["arn:aws:iam::111122223333:role/suture/suture-role"]}}"#.to_owned()),
+        ]
+    );
+    let error =
+        function(&small("", "Events: {E: {Type: EventBridgeRule, Properties: {}}}"), &World::default()).unwrap_err();
+    assert!(error.starts_with("One.Events.E has neither a Pattern nor a schedule"), "{error}");
+}
