@@ -3,14 +3,12 @@
 use crate::show::Progress;
 use ::lab::call::{ACCOUNT, Caller};
 use ::lab::faults::Fault;
+use ::lab::template::{Template, World};
 use ::lab::{Lab, Options, programs, python};
 use bytes::Bytes;
 use http::Method;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// The functions that are deployed.
-pub const FUNCTIONS: &[&str] = &["s3-public-bucket"];
 
 /// The region where Suture is deployed.
 pub const HOME_REGION: &str = "us-east-1";
@@ -38,7 +36,9 @@ pub struct Deployment {
 pub async fn start(deployment: Deployment, progress: &Progress) -> Result<Lab, String> {
     let workspace = programs::workspace()?;
     progress.say("building the functions");
-    let packages: Vec<String> = FUNCTIONS.iter().map(|name| (*name).to_owned()).collect();
+    let template = workspace.join("template.yaml");
+    let functions = Template::read(&template, &World::default())?.functions;
+    let packages: Vec<String> = functions.into_iter().map(|function| function.code_dir).collect();
     let programs = programs::build(&workspace, &packages, false).await?;
     let mut parameters =
         BTreeMap::from([("Mode".to_owned(), deployment.mode.to_owned()), ("Regions".to_owned(), REGIONS.to_owned())]);
@@ -46,7 +46,7 @@ pub async fn start(deployment: Deployment, progress: &Progress) -> Result<Lab, S
     let options = Options {
         home: python::home(),
         port: deployment.port,
-        template: workspace.join("template.yaml"),
+        template,
         programs,
         parameters,
         faults: deployment.faults,

@@ -1,6 +1,255 @@
-//! bench
+//! `suture bench`: what the functions cost, beside the same fix written straight in boto3. It measures and prints; it
+//! asserts nothing.
+
+use crate::account::HOME_REGION;
+use crate::show::{self, Progress};
+use ::lab::call::ACCOUNT;
+use ::lab::runtime::{Config, Program, Report};
+use ::lab::{Lab, Options, programs, python};
+use anstream::println;
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use tokio::process::Command;
+
+/// Measure the functions: cold and warm starts, memory, size, beside the same fix in boto3.
 #[derive(clap::Args)]
-pub struct Arguments {}
-pub async fn run(_: Arguments) -> Result<bool, String> {
+#[command(after_help = "\
+Build it for release, or it measures the lab rather than the functions:
+  cargo run --release -p suture -- bench")]
+pub struct Arguments {
+    /// How often each thing is measured.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=1000))]
+    runs: u32,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+const OURS: &str = "s3-public-bucket";
+const THEIRS: &str = "boto3";
+const BUCKET: &str = "bench-bucket";
+
+/// What was measured of one function. Durations are in milliseconds, one for each run.
+#[derive(Default)]
+struct Measured {
+    to_first_next: Vec<f64>,
+    first_invoke: Vec<f64>,
+    first_answer: Vec<f64>,
+    warm_compliant: Vec<f64>,
+    warm_fixing: Vec<f64>,
+    own_compliant: Vec<f64>,
+    own_fixing: Vec<f64>,
+    calls_compliant: usize,
+    calls_fixing: usize,
+    peak_memory_kib: u64,
+}
+
+/// Measures and prints; true unless something could not be measured.
+pub async fn run(arguments: Arguments) -> Result<bool, String> {
+    let progress = Progress::start();
+    let workspace = programs::workspace()?;
+    progress.say("building the function for release, as sam build would (minutes, the first time)");
+    let built = programs::build(&workspace, &[OURS.to_owned()], true).await?;
+    let binary = built.get(OURS).map(|program| program.path.clone()).unwrap_or_default();
+    let options = Options {
+        home: python::home(),
+        port: 0,
+        template: workspace.join("template.yaml"),
+        programs: built,
+        parameters: BTreeMap::from([("Mode".to_owned(), "enforce".to_owned())]),
+        faults: Vec::new(),
+        retry_after: [Duration::ZERO; 2],
+    };
+    let lab = Lab::start(options, &|what| progress.say(what)).await?;
+    let python = python::environment(&python::home(), &|_| ()).await.map_err(|error| error.to_string())?;
+    lab.quiet_client(HOME_REGION).must(Method::PUT, &format!("/{BUCKET}"), Bytes::new()).await?;
+    let baseline = Program {
+        path: python.interpreter().to_path_buf(),
+        arguments: ["-m", "awslambdaric", "boto3_handler.handler"].map(str::to_owned).to_vec(),
+        directory: Some(workspace.join("shared/cli/bench")),
+    };
+    let ours = lab.gateway.functions.config(OURS).ok_or("template.yaml has no s3-public-bucket")?;
+    // The same memory, time and role; only the program differs.
+    let environment = BTreeMap::from([("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())]);
+    lab.gateway.functions.configure(Config { name: THEIRS.to_owned(), program: baseline, environment, ..ours });
+
+    let suture = measure(&lab, OURS, arguments.runs, &progress).await?;
+    let boto3 = measure(&lab, THEIRS, arguments.runs, &progress).await?;
+    let binary_size = std::fs::metadata(&binary).map_err(|error| error.to_string())?.len();
+    let zip_size = zipped(python.interpreter(), &binary).await?;
+    progress.end();
+    lab.stop().await;
+    if arguments.json {
+        println!(
+            "{}",
+            json!({"runs": arguments.runs, "suture": to_json(&suture), "boto3": to_json(&boto3),
+                   "binary_bytes": binary_size, "zip_bytes": zip_size})
+        );
+    } else {
+        print(&suture, &boto3, binary_size, zip_size, arguments.runs);
+    }
     Ok(true)
+}
+
+async fn measure(lab: &Lab, function: &str, runs: u32, progress: &Progress) -> Result<Measured, String> {
+    let mut measured = Measured::default();
+    for run in 1..=runs {
+        progress.say(&format!("{function}: cold start {run} of {runs}"));
+        lab.gateway.functions.recycle();
+        open(lab).await?;
+        let report = invoke(lab, function).await?;
+        let (init, first) = (report.init.unwrap_or_default(), report.duration);
+        measured.to_first_next.push(ms(init));
+        measured.first_invoke.push(ms(first));
+        measured.first_answer.push(ms(init + first));
+    }
+    for run in 1..=runs {
+        progress.say(&format!("{function}: warm run {run} of {runs}"));
+        let report = invoke(lab, function).await?;
+        measured.warm_compliant.push(ms(report.duration));
+        measured.own_compliant.push(ms(report.own_time()));
+        measured.calls_compliant = report.calls.len();
+        open(lab).await?;
+        let report = invoke(lab, function).await?;
+        measured.warm_fixing.push(ms(report.duration));
+        measured.own_fixing.push(ms(report.own_time()));
+        measured.calls_fixing = report.calls.len();
+        measured.peak_memory_kib = measured.peak_memory_kib.max(report.memory_kib);
+    }
+    Ok(measured)
+}
+
+/// Takes the bucket's block away, unseen.
+async fn open(lab: &Lab) -> Result<(), String> {
+    let target = format!("/{BUCKET}?publicAccessBlock");
+    lab.quiet_client(HOME_REGION).must(Method::DELETE, &target, Bytes::new()).await.map(drop)
+}
+
+async fn invoke(lab: &Lab, function: &str) -> Result<Report, String> {
+    let report = lab.invoke(function, &event()).await?;
+    match &report.answer {
+        Ok(_) => Ok(report),
+        Err(error) => Err(format!("{function} failed: {}: {}", error.error_type, error.error_message)),
+    }
+}
+
+/// An event that makes both look, and that says nothing about what they will find.
+fn event() -> Value {
+    json!({
+        "version": "0",
+        "id": "7bf73129-1428-4cd3-a780-95db273d1602",
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.s3",
+        "account": ACCOUNT,
+        "time": "2026-01-15T10:45:23Z",
+        "region": HOME_REGION,
+        "resources": [],
+        "detail": {
+            "eventVersion": "1.11",
+            "userIdentity": {"type": "IAMUser", "arn": format!("arn:aws:iam::{ACCOUNT}:user/alice"), "accountId": ACCOUNT},
+            "eventTime": "2026-01-15T10:45:23Z",
+            "eventSource": "s3.amazonaws.com",
+            "eventName": "PutBucketPolicy",
+            "awsRegion": HOME_REGION,
+            "requestParameters": {"bucketName": BUCKET},
+            "readOnly": false,
+            "eventType": "AwsApiCall",
+            "managementEvent": true,
+            "recipientAccountId": ACCOUNT,
+        },
+    })
+}
+
+/// The size of the binary as Lambda's `bootstrap` in a zip file.
+async fn zipped(python: &Path, binary: &Path) -> Result<u64, String> {
+    let script = "import sys, zipfile\n\
+                  with zipfile.ZipFile(sys.argv[2], 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as z:\n    \
+                  z.write(sys.argv[1], 'bootstrap')";
+    let zip = python::home().join("bootstrap.zip");
+    let status = Command::new(python).arg("-c").arg(script).arg(binary).arg(&zip).status().await;
+    if !status.is_ok_and(|status| status.success()) {
+        return Err(format!("{} could not be zipped", binary.display()));
+    }
+    std::fs::metadata(&zip).map(|zip| zip.len()).map_err(|error| error.to_string())
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+impl Measured {
+    /// What a cold start costs beyond a warm run of the same work.
+    fn cold_overhead(&self) -> f64 {
+        median(&self.first_answer) - median(&self.warm_fixing)
+    }
+}
+
+fn to_json(measured: &Measured) -> Value {
+    json!({
+        "to_first_next_ms": measured.to_first_next,
+        "first_invoke_ms": measured.first_invoke,
+        "first_answer_ms": measured.first_answer,
+        "cold_overhead_ms": measured.cold_overhead(),
+        "warm_compliant_ms": measured.warm_compliant,
+        "warm_fixing_ms": measured.warm_fixing,
+        "own_compliant_ms": measured.own_compliant,
+        "own_fixing_ms": measured.own_fixing,
+        "calls_compliant": measured.calls_compliant,
+        "calls_fixing": measured.calls_fixing,
+        "peak_memory_kib": measured.peak_memory_kib,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes and counts for people")]
+fn print(suture: &Measured, boto3: &Measured, binary: u64, zip: u64, runs: u32) {
+    let mut table = show::table(["", "suture", "boto3", "boto3 : suture", "aim"].map(str::to_owned));
+    let mut row = |what: &str, ours: f64, theirs: f64, unit: &str, aim: &str| {
+        let show = |value: f64| match unit {
+            "" => format!("{value:.0}"),
+            unit => format!("{value:.1} {unit}"),
+        };
+        let theirs_shown = if theirs.is_nan() { String::new() } else { show(theirs) };
+        let ratio = if theirs.is_nan() { String::new() } else { format!("{:.1}", theirs / ours) };
+        table.add_row([what.to_owned(), show(ours), theirs_shown, ratio, aim.to_owned()]);
+    };
+    let medians = |of: fn(&Measured) -> &Vec<f64>| (median(of(suture)), median(of(boto3)));
+    let mut times = |what: &str, of: fn(&Measured) -> &Vec<f64>, aim: &str| {
+        let (ours, theirs) = medians(of);
+        row(what, ours, theirs, "ms", aim);
+    };
+    times("process start to first /next", |m| &m.to_first_next, "");
+    times("first invoke (fixing)", |m| &m.first_invoke, "");
+    times("first answer: both", |m| &m.first_answer, "");
+    times("warm invoke, compliant", |m| &m.warm_compliant, "");
+    times("warm invoke, fixing", |m| &m.warm_fixing, "");
+    times("  not waiting for AWS, compliant", |m| &m.own_compliant, "under 2 ms");
+    times("  not waiting for AWS, fixing", |m| &m.own_fixing, "under 2 ms");
+    row(
+        "cold overhead (first answer - warm)",
+        suture.cold_overhead(),
+        boto3.cold_overhead(),
+        "ms",
+        "at most 20 ms, 20 : 1",
+    );
+    row("AWS calls, compliant", suture.calls_compliant as f64, boto3.calls_compliant as f64, "", "");
+    row("AWS calls, fixing", suture.calls_fixing as f64, boto3.calls_fixing as f64, "", "");
+    let mib = |kib: u64| kib as f64 / 1024.0;
+    row("peak memory", mib(suture.peak_memory_kib), mib(boto3.peak_memory_kib), "MiB", "under 12 MB");
+    row("binary", binary as f64 / 1e6, f64::NAN, "MB", "");
+    row("binary, zipped", zip as f64 / 1e6, f64::NAN, "MB", "under 4 MB");
+    println!("{table}");
+    println!(
+        "{}",
+        show::faint(format!("Medians of {runs} runs of each kind, both functions in the same lab in this one run."))
+    );
 }

@@ -20,8 +20,8 @@ pub fn workspace() -> Result<PathBuf, String> {
 
 /// Builds packages of the workspace and returns each one's executable by the package's name.
 ///
-/// A debug build goes together with the package `suture`, so that cargo chooses the same features of every dependency as
-/// for the command line and compiles none of them twice. A release build is what ships: the functions alone.
+/// They are built without the rest of the workspace, as they ship: with the features of their dependencies that they ask
+/// for themselves.
 pub async fn build(workspace: &Path, packages: &[String], release: bool) -> Result<BTreeMap<String, Program>, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
@@ -31,8 +31,6 @@ pub async fn build(workspace: &Path, packages: &[String], release: bool) -> Resu
     }
     if release {
         command.arg("--release");
-    } else {
-        command.args(["--package", "suture"]);
     }
     // Left over from the cargo that runs us, these would make cargo think that everything has changed.
     for (name, _) in std::env::vars_os() {

@@ -6,6 +6,7 @@
 mod access;
 mod anonymous;
 mod buckets;
+mod deny;
 pub mod error;
 pub mod policy;
 mod services;
@@ -60,6 +61,7 @@ pub static QUIRKS: &[Quirk] = &[
     buckets::EXPECTED_OWNER,
     anonymous::ANONYMOUS,
     buckets::TAKEN_NAME,
+    deny::POLICY_DENY,
     access::MALFORMED_POLICY,
     access::ACL_ON_CREATE,
     access::ACL_UNDER_OWNER_ENFORCED,
@@ -215,6 +217,25 @@ fn text_in(body: &[u8], element: &str) -> Option<String> {
     let document = roxmltree::Document::parse(text).ok()?;
     let node = document.descendants().find(|node| node.tag_name().name() == element)?;
     Some(node.text().unwrap_or_default().trim().to_owned())
+}
+
+/// Whether a text fits a pattern with `*` and `?`.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    match (pattern.chars().next(), text.chars().next()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            let rest = pattern.get(1..).unwrap_or_default();
+            text.char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .any(|at| wildcard(rest, text.get(at..).unwrap_or_default()))
+        }
+        (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
+            let (wanted, found) = (wanted.len_utf8(), found.len_utf8());
+            wildcard(pattern.get(wanted..).unwrap_or_default(), text.get(found..).unwrap_or_default())
+        }
+        _ => false,
+    }
 }
 
 /// The error code in an XML answer of S3's.

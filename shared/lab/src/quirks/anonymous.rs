@@ -2,7 +2,7 @@
 
 use super::access::grants_everybody;
 use super::policy::{is_public, list, narrowed, reaches_everybody, statements};
-use super::{Act, Bucket, Quirk, Scene};
+use super::{Act, Bucket, Quirk, Scene, wildcard};
 use crate::call::Caller;
 use crate::understand::s3::bucket_and_key;
 use http::{Method, StatusCode};
@@ -79,7 +79,7 @@ fn decides(policy: &Value, action: &str, resource: &str) -> Option<bool> {
     let about = |statement: &Value, name: &str, asked: &str, fold: bool| {
         statement.get(name).is_some_and(|patterns| {
             list(patterns).into_iter().filter_map(Value::as_str).any(|pattern| {
-                if fold { matches(&pattern.to_lowercase(), &asked.to_lowercase()) } else { matches(pattern, asked) }
+                if fold { wildcard(&pattern.to_lowercase(), &asked.to_lowercase()) } else { wildcard(pattern, asked) }
             })
         })
     };
@@ -99,25 +99,6 @@ fn decides(policy: &Value, action: &str, resource: &str) -> Option<bool> {
     said
 }
 
-/// Whether a text fits a pattern with `*` and `?`.
-fn matches(pattern: &str, text: &str) -> bool {
-    match (pattern.chars().next(), text.chars().next()) {
-        (None, None) => true,
-        (Some('*'), _) => {
-            let rest = pattern.get(1..).unwrap_or_default();
-            text.char_indices()
-                .map(|(at, _)| at)
-                .chain([text.len()])
-                .any(|at| matches(rest, text.get(at..).unwrap_or_default()))
-        }
-        (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
-            let (wanted, found) = (wanted.len_utf8(), found.len_utf8());
-            matches(pattern.get(wanted..).unwrap_or_default(), text.get(found..).unwrap_or_default())
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +113,7 @@ mod tests {
             ("a*c", "ab", false),
             ("arn:aws:s3:::clinic-scans/*", "arn:aws:s3:::clinic-scans", false),
         ] {
-            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+            assert_eq!(wildcard(pattern, text), fits, "{pattern} {text}");
         }
     }
 
