@@ -96,9 +96,10 @@ impl S3 {
     async fn exposure(&self, client: &Client, place: &Place<BucketName>) -> Result<Exposure, Fault> {
         let (public_policy, website) =
             tokio::try_join!(self.public_policy(client, place), self.website(client, place))?;
-        let (phi, acls_apply) = match website {
-            true => tokio::try_join!(self.phi(client, place), self.acls_apply(client, place))?,
-            false => (false, false),
+        let (phi, acls_apply) = if website {
+            tokio::try_join!(self.phi(client, place), self.acls_apply(client, place))?
+        } else {
+            (false, false)
         };
         Ok(Exposure { public_policy, website, acls_apply, phi, public_websites: self.public_websites() })
     }

@@ -7,6 +7,7 @@ use crate::event::{Order, Past, Request};
 use crate::fault::{DeniedBy, Fault};
 use crate::gate::{self, Refusal};
 use crate::ids::shown;
+use crate::log::EVIDENCE;
 use crate::record::{Outcome, Record};
 use crate::settings::{Mode, Settings};
 use serde::Serialize;
@@ -25,6 +26,8 @@ const READ_BACK: &[u64] = &[0, 100, 200, 400, 800, 1600, 3200, 6400, 12800];
 const SECOND_LOOK: &[u64] = &[250, 500, 1000, 2000];
 /// An event older than this has long settled: what is read then is so.
 const SETTLED: Duration = Duration::from_secs(30);
+/// What a write and its reading-back need of the invocation's time. With less left, no write is begun.
+const ENOUGH: Duration = Duration::from_secs(1);
 /// Waits before a write is tried again that met somebody else's.
 const CONFLICT: &[u64] = &[100, 200, 400, 800, 1600];
 
@@ -111,7 +114,7 @@ async fn drive<C: Control, K: Cloud<C>>(
     let changes = C::changes(&before, &to);
     if changes.is_empty() {
         record.after.clone_from(&record.before);
-        return Ok(end(Outcome::Compliant, aim.nothing_to_do()));
+        return Ok(aim.nothing_to_do());
     }
     aim.not_moved_on(request, &before)?;
     record.changes = changes.iter().map(value).collect();
@@ -129,21 +132,27 @@ async fn drive<C: Control, K: Cloud<C>>(
         return Err(Refusal { by: risk.id.to_owned(), why }.into());
     }
 
-    // No record, no write.
-    let intent = serde_json::to_string(record).unwrap_or_default();
-    tracing::info!(record = intent.as_str(), "{}: {}: about to write", record.control, record.resource.id);
-    let mut written = 0;
+    if Instant::now() + ENOUGH > run.deadline {
+        return Err(Fault::Retry("too little of the function's time was left: nothing was written".to_owned()).into());
+    }
+    // No record, no write. Should this line be the last of the run, it says what is known then, and an undo takes it.
+    record.outcome = Outcome::Unverified;
+    "about to write".clone_into(&mut record.why);
+    let intent = serde_json::to_string(record)
+        .map_err(|_| end(Outcome::Failed, "a record of the write could not be made: nothing was written"))?;
+    tracing::info!(target: EVIDENCE, record = intent.as_str(), "{}: {}: about to write", record.control, record.resource.id);
+    let mut made = 0;
     let mut fault = None;
     for change in &changes {
         match at.write(change).await {
-            Ok(()) => written += 1,
+            Ok(()) => made += 1,
             Err(met) => {
                 fault = Some(met);
                 break;
             }
         }
     }
-    verify(&at, record, &Written { aim: &aim, before: &before, to: &to, written, fault }).await
+    verify(&at, record, &Written { aim: &aim, before: &before, made, fault }).await
 }
 
 /// Where a request wants the resource to be.
@@ -178,10 +187,15 @@ impl<C: Control> Aim<C> {
         C::changes(now, &self.state(now)).is_empty()
     }
 
-    fn nothing_to_do(&self) -> &'static str {
+    fn remaining(&self, now: &C::State) -> Vec<Value> {
+        C::changes(now, &self.state(now)).iter().map(value).collect()
+    }
+
+    fn nothing_to_do(&self) -> End {
         match self {
-            Self::Fix => "it is as it ought to be",
-            Self::Undo { .. } => "it is already as it was before",
+            Self::Fix => end(Outcome::Compliant, "it is as it ought to be"),
+            // Not `compliant`: what an undo leads to may well be open.
+            Self::Undo { .. } => end(Outcome::Undone, "it is already as it was before; nothing was written"),
         }
     }
 
@@ -247,8 +261,7 @@ async fn look<C: Control, K: Cloud<C>>(
 struct Written<'a, C: Control> {
     aim: &'a Aim<C>,
     before: &'a C::State,
-    to: &'a C::State,
-    written: usize,
+    made: usize,
     fault: Option<Fault>,
 }
 
@@ -259,74 +272,107 @@ async fn verify<C: Control, K: Cloud<C>>(
     record: &mut Record,
     done: &Written<'_, C>,
 ) -> Result<End, End> {
+    // Such answers mean that the write was not made, and no patience makes it.
+    let refused =
+        matches!(done.fault, Some(Fault::Denied { .. } | Fault::GiveUp(_) | Fault::Gone | Fault::Elsewhere(_)));
+    let looks = match &done.fault {
+        None => READ_BACK,
+        Some(_) if refused && done.made == 0 => READ_BACK.get(..1).unwrap_or_default(),
+        Some(_) => READ_BACK.get(..3).unwrap_or_default(),
+    };
     let mut last = None;
-    let mut failed = None;
-    // After a fault a few looks tell; a write that met none deserves patience.
-    let looks = if done.fault.is_some() { READ_BACK.get(..3).unwrap_or_default() } else { READ_BACK };
+    let mut unread = None;
     for wait in looks {
         if *wait > 0 && !pause(at.run, *wait).await {
             break;
         }
         match at.observe().await {
-            Ok(None) => return Err(end(Outcome::Gone, "the resource was deleted while we worked on it")),
             Ok(Some(now)) => {
-                failed = None;
-                record.after = Some(value(&now));
-                record.undo = C::changes(&now, done.before).iter().map(value).collect();
-                if done.aim.reached(&now) {
-                    return Ok(done.aim.done(done.fault.is_some()));
-                }
-                record.remaining = C::changes(&now, &done.aim.state(&now)).iter().map(value).collect();
+                let reached = done.aim.reached(&now);
                 last = Some(now);
+                if reached {
+                    break;
+                }
             }
-            Err(fault) => failed = Some(fault),
-        }
-        // A denied write has not happened, and waiting does not make it.
-        if matches!(done.fault, Some(Fault::Denied { .. } | Fault::GiveUp(_))) && last.is_some() {
-            break;
+            Ok(None) => {
+                record.after = None;
+                record.undo.clear();
+                return Err(end(Outcome::Gone, "the resource was deleted while we worked on it"));
+            }
+            Err(fault) => unread = Some(fault),
         }
     }
-    let moved = last.as_ref().is_some_and(|now| !C::changes(now, done.before).is_empty());
-    match (&done.fault, last, failed) {
-        (Some(fault), Some(_), _) if moved => {
-            let what = format!("{} of {} writes made; then: {fault}", done.written, record.changes.len());
-            Err(End { retry: matches!(fault, Fault::Retry(_) | Fault::Conflict(_)), ..end(Outcome::PartlyFixed, what) })
-        }
-        (Some(fault), Some(_), _) => {
-            record.after.clone_from(&record.before);
-            record.undo.clear();
-            Err(fault.clone().into())
-        }
-        (fault, None, Some(read)) => {
-            record.after = Some(value(done.to));
-            let wrote = fault.as_ref().map_or("written".to_owned(), |fault| format!("perhaps written ({fault})"));
-            Err(End {
-                retry: true,
-                ..end(Outcome::Unverified, format!("{wrote}, but it could not be read back: {read}"))
-            })
-        }
-        (None, Some(_), _) if moved => Err(end(
-            Outcome::PartlyFixed,
-            "written, but the reading-back shows something else: somebody changes it too",
-        )),
-        (fault, _, _) => {
-            let wrote = fault.as_ref().map_or("written".to_owned(), |fault| format!("perhaps written ({fault})"));
-            Err(End {
-                retry: true,
-                ..end(Outcome::Unverified, format!("{wrote}, but the reading-back still shows the old state"))
-            })
-        }
+    match &done.fault {
+        Some(fault) if refused && done.made == 0 => unwritten(record, done, last.as_ref(), fault),
+        fault => written(record, done, last.as_ref(), fault.as_ref(), unread),
     }
 }
 
-impl<C: Control> Aim<C> {
-    fn done(&self, answer_lost: bool) -> End {
-        let seen =
-            if answer_lost { "read back and seen, though a write's answer was lost" } else { "read back and seen" };
-        match self {
-            Self::Fix => end(Outcome::Fixed, seen),
-            Self::Undo { .. } => end(Outcome::Undone, seen),
+/// The end of a run whose first write was refused.
+fn unwritten<C: Control>(
+    record: &mut Record,
+    done: &Written<'_, C>,
+    now: Option<&C::State>,
+    fault: &Fault,
+) -> Result<End, End> {
+    let now = now.unwrap_or(done.before);
+    record.after = Some(value(now));
+    record.undo.clear();
+    if done.aim.reached(now) {
+        record.changes.clear();
+        record.breaks.clear();
+        let aim = done.aim.nothing_to_do();
+        let why = format!("{}; somebody else saw to that, since our write was refused: {fault}", aim.why);
+        return Ok(End { why, ..aim });
+    }
+    record.remaining = done.aim.remaining(now);
+    Err(fault.clone().into())
+}
+
+/// The end of a run that wrote, or may have.
+fn written<C: Control>(
+    record: &mut Record,
+    done: &Written<'_, C>,
+    now: Option<&C::State>,
+    fault: Option<&Fault>,
+    unread: Option<Fault>,
+) -> Result<End, End> {
+    let retry = matches!(fault, Some(Fault::Retry(_) | Fault::Conflict(_)));
+    let wrote = match fault {
+        None => "written".to_owned(),
+        Some(fault) => format!("{} of {} writes made; then: {fault}", done.made, record.changes.len()),
+    };
+    // An undo needs the state that was meant, and a stale reading is not it: `after` and `undo` stay as planned.
+    let unverified = |what: &str| Err(End { retry: true, ..end(Outcome::Unverified, format!("{wrote}; but {what}")) });
+    let Some(now) = now else {
+        let why = unread.map_or("there was no time".to_owned(), |fault| fault.to_string());
+        return unverified(&format!("it could not be read back: {why}"));
+    };
+    let moved = !C::changes(now, done.before).is_empty();
+    if done.aim.reached(now) || moved {
+        record.after = Some(value(now));
+        record.undo = C::changes(now, done.before).iter().map(value).collect();
+    }
+    if done.aim.reached(now) {
+        let outcome = if let Aim::Fix = done.aim { Outcome::Fixed } else { Outcome::Undone };
+        let why =
+            fault.map_or("read back and seen".to_owned(), |_| format!("{wrote}; all the same, read back and seen"));
+        return Ok(end(outcome, why));
+    }
+    match fault {
+        _ if moved => {
+            record.remaining = done.aim.remaining(now);
+            let what = if fault.is_some() { wrote } else { format!("{wrote}, but somebody changes it too") };
+            Err(End { retry, ..end(Outcome::PartlyFixed, what) })
         }
+        // Nothing was seen to change, and no write was answered: as far as anybody can tell, none was made.
+        Some(fault) if done.made == 0 => {
+            record.after.clone_from(&record.before);
+            record.undo.clear();
+            record.remaining = done.aim.remaining(now);
+            Err(fault.clone().into())
+        }
+        _ => unverified("the reading-back still shows the old state"),
     }
 }
 
@@ -343,9 +389,11 @@ fn planned(writes: usize, record: &Record) -> String {
 
 /// A call to AWS, ended by the run's deadline if by nothing else.
 async fn within<T>(run: &Run<'_>, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    timeout_at(run.deadline, call)
-        .await
-        .unwrap_or_else(|_| Err(Fault::Retry("ran out of the function's time while waiting for AWS".to_owned())))
+    let late = || Err(Fault::Retry("ran out of the function's time while waiting for AWS".to_owned()));
+    if Instant::now() >= run.deadline {
+        return late(); // a time-out lets its call begin, whatever the hour
+    }
+    timeout_at(run.deadline, call).await.unwrap_or_else(|_| late())
 }
 
 /// Waits, if the deadline leaves room for it and for a call afterwards; false if not.

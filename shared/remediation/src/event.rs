@@ -171,7 +171,8 @@ pub fn read<C: Control>(event: &Value, own: (Option<&AccountId>, Option<&Region>
     if fields.contains_key("resource") || fields.contains_key("record") {
         return from_manual::<C>(event, own).map(|request| vec![request]).map_err(Unread::Rejected);
     }
-    let names: Vec<String> = fields.keys().take(6).map(|name| shown(name)).collect();
+    let short = |name: &String| shown(&name.chars().take(24).collect::<String>());
+    let names: Vec<String> = fields.keys().take(6).map(short).collect();
     Err(Unread::Rejected(format!(
         "neither an EventBridge event (no detail-type) nor a manual request (no resource); its fields are {}",
         names.join(", ")
@@ -231,7 +232,7 @@ fn api_call(event: &Value) -> Result<ApiCall, Unread> {
     let account = account_text(detail.get("recipientAccountId")).or_else(|| account_text(event.get("account")));
     let region = text(detail, "/awsRegion").or_else(|| text(event, "/region"));
     let identity = |field: &str| text(detail, &format!("/userIdentity/{field}")).map(tame);
-    let time = text(detail, "/eventTime").or_else(|| text(event, "/time"));
+    let times = [text(detail, "/eventTime"), text(event, "/time")];
     Ok(ApiCall {
         event_source: required("/eventSource")?,
         event_name: required("/eventName")?,
@@ -240,7 +241,7 @@ fn api_call(event: &Value) -> Result<ApiCall, Unread> {
         cause: Cause {
             call: text(detail, "/eventName").map(tame).unwrap_or_default(),
             event_id: text(detail, "/eventID").or_else(|| text(event, "/id")).map(tame),
-            at: time.and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok()),
+            at: times.into_iter().flatten().find_map(|time| OffsetDateTime::parse(time, &Rfc3339).ok()),
             actor: identity("arn").or_else(|| identity("invokedBy")).or_else(|| identity("type")),
             role: identity("sessionContext/sessionIssuer/arn"),
             source_ip: text(detail, "/sourceIPAddress").map(tame),
@@ -249,6 +250,7 @@ fn api_call(event: &Value) -> Result<ApiCall, Unread> {
         region: region.unwrap_or_default().to_owned(),
         error_code: match detail.get("errorCode") {
             None | Some(Value::Null) => None,
+            Some(Value::String(code)) if code.is_empty() => None,
             Some(code) => Some(code.as_str().map_or_else(|| kind(code).to_owned(), tame)),
         },
         read_only: detail.get("readOnly").is_some_and(|v| v == &Value::Bool(true) || v == "true"),
@@ -301,9 +303,10 @@ fn from_call<C: Control>(call: &ApiCall) -> Result<Vec<Request<C>>, Unread> {
 }
 
 fn from_manual<C: Control>(event: &Value, own: (Option<&AccountId>, Option<&Region>)) -> Result<Request<C>, String> {
-    let manual = Manual::deserialize(event).map_err(|error| {
+    let manual: Manual = serde_path_to_error::deserialize(event).map_err(|error| {
         // serde quotes what it met; that came from outside.
-        format!("the manual request cannot be read: {}", tame(&error.to_string()).chars().take(200).collect::<String>())
+        let why: String = tame(&error.to_string()).chars().take(200).collect();
+        format!("the manual request cannot be read: {why}")
     })?;
     let id = C::ABOUT.id;
     if let Some(control) = manual.control.as_deref().filter(|control| *control != id) {
@@ -317,6 +320,7 @@ fn from_manual<C: Control>(event: &Value, own: (Option<&AccountId>, Option<&Regi
         (false, Some(_)) => return Err("there is a record, and mode is not undo".to_owned()),
         (_, record) => record,
     };
+    let record = record.map(|past| Past { id: tame(&past.id), ..past });
     if let Some(record) = record.as_ref().filter(|record| record.control != id) {
         return Err(format!("the record was made by control {}, and this function is {id}", shown(&record.control)));
     }
@@ -348,6 +352,11 @@ fn from_manual<C: Control>(event: &Value, own: (Option<&AccountId>, Option<&Regi
         cause: None,
         announces_drift: false,
         reason: manual.reason.as_deref().map(tame),
-        overrides: manual.overrides,
+        // As many as there can be gates and guards, and then some: the record repeats them.
+        overrides: manual.overrides.iter().take(16).map(|name| tame(name)).collect(),
     })
 }
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

@@ -49,7 +49,12 @@ impl DeniedBy {
     fn read(message: &str) -> Self {
         let message = message.to_ascii_lowercase();
         let says = |text: &str| message.contains(text);
-        if says("service control policy") || says("resource control policy") || says("organization") {
+        // Names of buckets and roles are in the message too, and one of them may well be called "organization": only a
+        // whole word counts, or the ARN of an organization's policy.
+        let organization = message.split_whitespace().any(|word| {
+            word.starts_with("organization") || (word.starts_with("arn:") && word.contains(":organizations:"))
+        });
+        if says("service control policy") || says("resource control policy") || organization {
             Self::Organization
         } else if says("resource-based policy") {
             Self::ResourcePolicy
@@ -108,9 +113,11 @@ impl Attempt<'_> {
             }
             SdkError::ConstructionFailure(_) => return Fault::GiveUp(said("could not be put into a request")),
             SdkError::ServiceError(service) => service.err().code().unwrap_or_default(),
-            _ => "",
+            // Not GiveUp, whatever the status: what was asked for may well have been done.
+            _ => return Fault::Retry(said("the answer broke off or could not be read")),
         };
         match (code, status) {
+            ("", Some(200..=299)) => Fault::Retry(said("the answer broke off or could not be read")),
             (
                 "SlowDown"
                 | "Throttling"
@@ -132,8 +139,8 @@ impl Attempt<'_> {
             ("RequestTimeout" | "RequestTimeoutException" | "InternalError" | "ServiceUnavailable", _) => {
                 Fault::Retry(said("AWS had a fault"))
             }
-            ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired", _) => {
-                Fault::Retry(said("our credentials had expired"))
+            ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "RequestTimeTooSkewed", _) => {
+                Fault::Retry(said("our credentials had expired, or our clock is wrong"))
             }
             ("InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "InvalidToken", _) => {
                 Fault::GiveUp(said("AWS does not accept our credentials"))
@@ -180,7 +187,16 @@ mod tests {
     #[test]
     fn by_consequence() {
         let retry = |fault: &Fault| matches!(fault, Fault::Retry(_));
-        for (status, code) in [(503, "SlowDown"), (400, "Throttling"), (500, "InternalError"), (502, ""), (429, "")] {
+        for (status, code) in [
+            (503, "SlowDown"),
+            (400, "Throttling"),
+            (500, "InternalError"),
+            (502, ""),
+            (429, ""),
+            (403, "RequestTimeTooSkewed"),
+            // An answer that could not be understood: what was asked for may have been done.
+            (200, ""),
+        ] {
             let fault = answered(status, code, "");
             assert!(retry(&fault), "{status} {code}: {fault:?}");
         }
@@ -188,6 +204,22 @@ mod tests {
         assert!(matches!(answered(400, "InvalidArgument", ""), Fault::GiveUp(_)));
         assert!(matches!(answered(403, "InvalidAccessKeyId", ""), Fault::GiveUp(_)));
         assert!(matches!(answered(403, "AccessDenied", ""), Fault::Denied { by: DeniedBy::Unsaid, .. }));
+        assert!(matches!(answered(403, "", ""), Fault::Denied { .. }));
+        assert!(matches!(answered(301, "", ""), Fault::GiveUp(_)));
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_worth_another_try() {
+        let attempt = Attempt { action: "s3:GetBucketPublicAccessBlock", resource: &"bucket clinic-scans" };
+        let raw = HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::from("<half"));
+        let broken: [SdkError<ErrorMetadata, HttpResponse>; 2] =
+            [SdkError::response_error("secret", raw), SdkError::timeout_error("secret")];
+        for error in broken {
+            let fault = attempt.fault(&error);
+            assert!(matches!(fault, Fault::Retry(_)) && !fault.to_string().contains("secret"), "{fault:?}");
+        }
+        let unbuilt: SdkError<ErrorMetadata, HttpResponse> = SdkError::construction_failure("secret");
+        assert!(matches!(attempt.fault(&unbuilt), Fault::GiveUp(_)));
     }
 
     #[test]
@@ -200,7 +232,15 @@ mod tests {
             ("... with an explicit deny in a resource-based policy", DeniedBy::ResourcePolicy),
             ("... because no identity-based policy allows the s3:X action", DeniedBy::OurRole),
             ("... because no permissions boundary allows the action", DeniedBy::OurRole),
+            ("Access Denied because of an Organizations policy", DeniedBy::Organization),
             ("Access Denied", DeniedBy::Unsaid),
+            // A name is not a reason.
+            (
+                "User: arn:aws:sts::1:assumed-role/organization/x is not authorized to perform: s3:X on resource: \
+                 \"arn:aws:s3:::the-organization-scans\" because no identity-based policy allows the s3:X action",
+                DeniedBy::OurRole,
+            ),
+            ("User: arn:aws:iam::1:user/organizations is not authorized to perform: s3:X", DeniedBy::Unsaid),
         ];
         for (message, expected) in cases {
             let Fault::Denied { action, by, .. } = answered(403, "AccessDenied", message) else { panic!("{message}") };

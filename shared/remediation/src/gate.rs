@@ -2,7 +2,7 @@
 //!
 //! A manual request can override a gate by naming it in `override`; the record then shows that it did.
 
-use crate::control::{Control, Place};
+use crate::control::{Control, Place, Safety};
 use crate::event::{Order, Request};
 use crate::settings::{Mode, Settings};
 
@@ -44,6 +44,8 @@ pub fn mode<C: Control>(request: &Request<C>, settings: &Settings) -> Result<Mod
     match &request.order {
         // Taking something back is a person's decision in itself, and must work after the robot was stopped.
         Order::Undo(_) => Ok(Mode::Enforce),
+        // What cannot be taken back never runs unattended.
+        Order::Fix(None) if C::ABOUT.safety == Safety::Irreversible => Ok(Mode::Plan),
         Order::Fix(None) => Ok(settings.mode),
         Order::Fix(Some(Mode::Plan)) => Ok(Mode::Plan),
         Order::Fix(Some(Mode::Enforce)) if settings.mode == Mode::Enforce || overridden(request, "mode") => {
@@ -60,4 +62,94 @@ pub fn mode<C: Control>(request: &Request<C>, settings: &Settings) -> Result<Mod
 /// Whether the request overrides the gate or guard of this name.
 pub fn overridden<C: Control>(request: &Request<C>, name: &str) -> bool {
     request.overrides.iter().any(|given| given == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toy::{OURS, THEIRS, account, manual, region, request, settings};
+
+    #[test]
+    fn a_place_is_ours_or_refused_by_name() {
+        let ours = settings(Mode::Enforce);
+        for (of, at, refused_by) in [
+            (OURS, "us-east-1", None),
+            (OURS, "eu-west-1", None),
+            (OURS, "eu-west-2", Some("region")),
+            (THEIRS, "us-east-1", Some("account")),
+            (THEIRS, "eu-west-2", Some("account")),
+        ] {
+            let mut request = request();
+            request.place.account = account(of);
+            request.place.region = region(at);
+            let refusal = place(&request, &request.place, &ours).err();
+            assert_eq!(refusal.as_ref().map(|refusal| refusal.by.as_str()), refused_by, "{of} {at}");
+            if let Some(refusal) = refusal {
+                assert!(refusal.why.contains("SUTURE_"), "the next step: {}", refusal.why);
+            }
+        }
+    }
+
+    #[test]
+    fn an_override_opens_the_gate_that_it_names_and_no_other() {
+        for (overrides, refused_by) in [
+            (&[][..], Some("account")),
+            (&["region"], Some("account")),
+            (&["account"], Some("region")),
+            (&["Account", "account ", "*", "all"], Some("account")),
+            (&["account", "region"], None),
+        ] {
+            let mut request = manual(Order::Fix(None), overrides);
+            request.place.account = account(THEIRS);
+            request.place.region = region("eu-west-2");
+            let refusal = place(&request, &request.place, &settings(Mode::Enforce)).err();
+            assert_eq!(refusal.map(|refusal| refusal.by).as_deref(), refused_by, "{overrides:?}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_allowed_nothing_passes() {
+        let none = Settings { accounts: vec![], regions: vec![], ..settings(Mode::Enforce) };
+        assert!(place(&request(), &request().place, &none).is_err());
+    }
+
+    #[test]
+    fn nobody_gets_more_than_the_deployments_mode_by_asking_alone() {
+        use Mode::{Enforce, Plan};
+        let table = [
+            (Order::Fix(None), &[][..], Plan, Some(Plan)),
+            (Order::Fix(None), &[], Enforce, Some(Enforce)),
+            (Order::Fix(Some(Plan)), &[], Plan, Some(Plan)),
+            (Order::Fix(Some(Plan)), &["mode"], Enforce, Some(Plan)),
+            (Order::Fix(Some(Enforce)), &[], Enforce, Some(Enforce)),
+            (Order::Fix(Some(Enforce)), &[], Plan, None),
+            (Order::Fix(Some(Enforce)), &["account"], Plan, None),
+            (Order::Fix(Some(Enforce)), &["mode"], Plan, Some(Enforce)),
+        ];
+        for (order, overrides, deployment, expected) in table {
+            let request = manual(order, overrides);
+            let given = mode(&request, &settings(deployment));
+            assert_eq!(given.as_ref().ok(), expected.as_ref(), "{:?} in {deployment:?}", request.order);
+            assert!(given.is_ok() || given.is_err_and(|refusal| refusal.by == "mode"));
+        }
+    }
+
+    #[test]
+    fn only_a_role_that_is_known_and_the_same_is_ours() {
+        let with = |role: Option<&str>| {
+            let mut request = request();
+            if let Some(cause) = &mut request.cause {
+                cause.role = role.map(str::to_owned);
+            }
+            request
+        };
+        let knows = |role: Option<&str>| Settings { role_arn: role.map(str::to_owned), ..settings(Mode::Enforce) };
+        let ours = "arn:aws:iam::111122223333:role/suture";
+        assert!(own_doing(&with(Some(ours)), &knows(Some(ours))));
+        assert!(!own_doing(&with(Some("arn:aws:iam::111122223333:role/suture-x")), &knows(Some(ours))));
+        assert!(!own_doing(&with(Some("arn:aws:iam::999988887777:role/suture")), &knows(Some(ours))));
+        assert!(!own_doing(&with(None), &knows(Some(ours))));
+        assert!(!own_doing(&with(None), &knows(None)));
+        assert!(!own_doing(&manual(Order::Fix(None), &[]), &knows(None)));
+    }
 }

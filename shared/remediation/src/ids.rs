@@ -44,9 +44,9 @@ impl Region {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut words = text.split('-').rev();
         let number = words.next().is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()));
-        let names: Vec<&str> = words.collect();
+        let words: Vec<&str> = words.collect();
         let named =
-            names.len() >= 2 && names.iter().all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase()));
+            words.len() >= 2 && words.iter().all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase()));
         if number && named && text.len() <= 32 {
             return Ok(Self(text.to_owned()));
         }

@@ -9,7 +9,8 @@ use crate::driver::{self, Run};
 use crate::event::{self, LARGEST_EVENT, Request, Unread};
 use crate::gate;
 use crate::ids::{AccountId, Region, shown};
-use crate::record::Record;
+use crate::log::EVIDENCE;
+use crate::record::{Outcome, Record};
 use crate::settings::Settings;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -19,6 +20,7 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -30,7 +32,12 @@ const RESERVE: Duration = Duration::from_millis(750);
 
 /// Serves control `C` until Lambda ends the process. `connect` makes the control's cloud half from the shared SDK
 /// configuration and the control's parameters; it runs once.
+///
+/// With the argument `--about` the program prints the control's facts ([`crate::About`]) as JSON instead, and ends.
 pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::Parameters) -> K) -> Result<(), Error> {
+    if std::env::args().nth(1).as_deref() == Some("--about") {
+        return about::<C>();
+    }
     let variable = |name: &str| std::env::var(name).ok();
     crate::log::start(variable);
     // A deployment that cannot be understood must not run on defaults.
@@ -45,6 +52,14 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
         answer::<C>(&cloud, &settings, own, event.payload, &event.context).await
     }))
     .await
+}
+
+/// What `--about` prints: the control's facts as JSON, so that the template, the docs and the tables can be held against
+/// the very binary that is deployed.
+fn about<C: Control>() -> Result<(), Error> {
+    let mut json = serde_json::to_vec(&C::ABOUT)?;
+    json.push(b'\n');
+    Ok(std::io::stdout().lock().write_all(&json)?)
 }
 
 fn parameters<C: Control>(json: Option<String>) -> Result<C::Parameters, String> {
@@ -156,7 +171,9 @@ async fn one<C: Control>(cloud: &impl Cloud<C>, request: &Request<C>, run: &Run<
     let record = Box::pin(driver::run(cloud, request, run)).await;
     let json = serde_json::to_string(&record).unwrap_or_default();
     if record.outcome.needs_a_person() {
-        tracing::warn!(record = json.as_str(), "{}", record.line());
+        tracing::warn!(target: EVIDENCE, record = json.as_str(), "{}", record.line());
+    } else if matches!(record.outcome, Outcome::Fixed | Outcome::Undone) {
+        tracing::info!(target: EVIDENCE, record = json.as_str(), "{}", record.line());
     } else {
         tracing::info!(record = json.as_str(), "{}", record.line());
     }

@@ -1,6 +1,7 @@
 //! What every control owes its users, whatever it is about.
 
 use crate::control::{Control, Safety};
+use serde::Deserialize;
 
 /// Checks the four laws on one state; panics with the control's id and the law that is broken. Call it from a control's
 /// tests, on generated states.
@@ -8,7 +9,8 @@ use crate::control::{Control, Safety};
 /// 1. Fixing twice equals fixing once.
 /// 2. There is no change from a state to itself.
 /// 3. There is drift if and only if there are changes.
-/// 4. Every reversible fix can be undone: from the fixed state there are changes back, if there was a fix.
+/// 4. Every reversible fix can be undone: from the fixed state there are changes back, if there was a fix, and the state
+///    to go back to is the same when it has been through the record's JSON.
 ///
 /// # Panics
 /// If a law is broken; that is its purpose.
@@ -24,6 +26,8 @@ pub fn check<C: Control>(state: &C::State) {
         "{id}: drift without a change, or a change without drift"
     );
     if C::ABOUT.safety != Safety::Irreversible {
+        let recorded = serde_json::to_value(state).and_then(C::State::deserialize).ok();
+        assert_eq!(recorded.as_ref(), Some(state), "{id}: the state does not survive the record's JSON");
         assert_eq!(!C::changes(&fixed, state).is_empty(), drifted, "{id}: the fix cannot be undone");
     }
 }

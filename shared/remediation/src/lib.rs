@@ -18,6 +18,8 @@ pub mod laws;
 pub mod log;
 pub mod record;
 pub mod settings;
+#[cfg(test)]
+mod toy;
 
 pub use control::{About, Cloud, Control, Place, Risk, Safety, Watch};
 pub use fault::Fault;

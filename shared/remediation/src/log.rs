@@ -21,6 +21,10 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
+/// The target of records about writes, made or about to be. No level turns these off: without them nobody could say what
+/// was done.
+pub const EVIDENCE: &str = "remediation::evidence";
+
 /// Starts logging to standard output for the whole process; does nothing if logging was started before.
 pub fn start(variable: impl Fn(&str) -> Option<String>) {
     let lines = Lines::new(&variable);
@@ -54,6 +58,9 @@ impl Lines {
             return true; // the request id is in one
         }
         let ours = metadata.target().starts_with("remediation");
+        if metadata.target() == EVIDENCE {
+            return true;
+        }
         *metadata.level() <= self.level && (ours || *metadata.level() <= Level::WARN)
     }
 
@@ -71,8 +78,8 @@ impl Lines {
             return serde_json::to_string(&line).unwrap_or_default();
         }
         let mut text = format!("{timestamp} {level}");
-        for (name, value) in request_id.map(|id| ("requestId", id)).into_iter() {
-            let _ = write!(text, " {name}={value}");
+        if let Some(id) = request_id {
+            let _ = write!(text, " requestId={id}");
         }
         let _ = write!(text, " {}", fields.message.replace(['\n', '\r'], " "));
         for (name, value) in &fields.others {
@@ -195,6 +202,37 @@ mod tests {
         let line = lines("Text", "INFO").line(Level::INFO, Some("r-1"), fields());
         assert!(line.contains("INFO requestId=r-1 two lines record={\"outcome\""), "{line}");
         assert!(!line.contains('\n'));
+    }
+
+    #[test]
+    fn no_level_turns_evidence_off() {
+        struct Wants(Lines, std::sync::Mutex<std::collections::BTreeMap<Option<u32>, bool>>);
+        impl Subscriber for Wants {
+            fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+                // Other tests' lines may be asked about, too.
+                if metadata.file() == Some(file!()) {
+                    self.1.lock().unwrap().insert(metadata.line(), self.0.wants(metadata));
+                }
+                false
+            }
+            fn new_span(&self, _: &Attributes<'_>) -> Id {
+                Id::from_u64(1)
+            }
+            fn record(&self, _: &Id, _: &tracing::span::Record<'_>) {}
+            fn record_follows_from(&self, _: &Id, _: &Id) {}
+            fn event(&self, _: &Event<'_>) {}
+            fn enter(&self, _: &Id) {}
+            fn exit(&self, _: &Id) {}
+        }
+        let subscriber = std::sync::Arc::new(Wants(lines("JSON", "FATAL"), std::sync::Mutex::default()));
+        tracing::subscriber::with_default(std::sync::Arc::clone(&subscriber), || {
+            tracing::info!("said");
+            tracing::info!(target: EVIDENCE, record = "{}", "about to write");
+            tracing::info!(target: "aws_smithy_runtime", record = "{}", "not ours");
+            tracing::info!(record = "{}", "compliant");
+        });
+        let asked: Vec<bool> = subscriber.1.lock().unwrap().values().copied().collect();
+        assert_eq!(asked, [false, true, false, false]);
     }
 
     #[test]

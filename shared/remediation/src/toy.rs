@@ -1,0 +1,277 @@
+//! For tests: a toy control of two writes, and a cloud in memory that misbehaves as it is told.
+
+use crate::control::{About, Cloud, Control, Place, Risk, Safety, Watch};
+use crate::driver::{self, Run};
+use crate::event::{ApiCall, Cause, Order, Request, Trigger};
+use crate::fault::{DeniedBy, Fault};
+use crate::ids::{AccountId, Region};
+use crate::record::Record;
+use crate::settings::{Mode, Settings};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+pub const OURS: &str = "111122223333";
+pub const THEIRS: &str = "999988887777";
+
+/// Doors ought to be shut, with at least two bolts.
+#[derive(Clone, Debug)]
+pub struct Doors;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    pub shut: bool,
+    pub bolts: u8,
+    /// Somebody stands in it; to shut it needs an override.
+    pub blocked: bool,
+}
+
+pub const OPEN: Door = Door { shut: false, bolts: 0, blocked: false };
+pub const SHUT: Door = Door { shut: true, bolts: 2, blocked: false };
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    Shut(bool),
+    Bolts(u8),
+}
+
+impl Control for Doors {
+    const ABOUT: About = About {
+        id: "toy-open-door",
+        title: "Shuts doors",
+        resource_type: "Toy::House::Door",
+        safety: Safety::Reversible,
+        observes_with: &["doors:Get"],
+        fixes_with: &["doors:Put"],
+        undoes_with: &["doors:Put"],
+        watches: &[Watch {
+            source: "aws.doors",
+            event_source: "doors.amazonaws.com",
+            events: &["OpenDoor", "PaintDoor"],
+        }],
+        config_rules: &[],
+        security_hub: &[],
+        citations: &["45 CFR 164.310(a)(1)"],
+    };
+    type Target = Name;
+    type Parameters = ();
+    type State = Door;
+    type Change = Turn;
+
+    fn target(name: &str) -> Result<Name, String> {
+        let sound = (1..=20).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        if sound { Ok(Name(name.to_owned())) } else { Err(format!("{} is no door", crate::ids::shown(name))) }
+    }
+
+    fn touched(call: &ApiCall) -> Vec<String> {
+        let names = call.parameters.get("doors").and_then(|doors| doors.as_array()).cloned().unwrap_or_default();
+        names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    }
+
+    fn announces_drift(call: &ApiCall) -> bool {
+        call.event_name == "OpenDoor"
+    }
+
+    fn desired(door: &Door) -> Door {
+        Door { shut: true, bolts: door.bolts.max(2), ..door.clone() }
+    }
+
+    fn changes(from: &Door, to: &Door) -> Vec<Turn> {
+        let shut = (from.shut != to.shut).then_some(Turn::Shut(to.shut));
+        let bolts = (from.bolts != to.bolts).then_some(Turn::Bolts(to.bolts));
+        shut.into_iter().chain(bolts).collect()
+    }
+
+    fn risks(from: &Door, to: &Door) -> Vec<Risk> {
+        let risk = |id, refuses| Risk { id, says: format!("the door has a reason: {id}"), refuses };
+        let blocked = (from.blocked && to.shut && !from.shut).then(|| risk("blocked", true));
+        let draught = (to.shut && !from.shut).then(|| risk("no-draught", false));
+        blocked.into_iter().chain(draught).collect()
+    }
+}
+
+/// What happens to one call.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// It works.
+    Fine,
+    /// It fails, and nothing is done.
+    Fails(Fault),
+    /// It is carried out, and its answer is lost.
+    Lost,
+    /// A read shows what the first read showed.
+    Stale,
+    /// It works, but just before it somebody else does this: another state, or no door any more.
+    Meanwhile(Option<Door>),
+    /// It never answers.
+    Hangs,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    Observe,
+    Apply(Turn),
+}
+
+/// A house with one door.
+#[derive(Debug)]
+pub struct House {
+    door: RefCell<Option<Door>>,
+    first: std::cell::OnceCell<Option<Door>>,
+    region: Region,
+    script: RefCell<VecDeque<Step>>,
+    calls: RefCell<Vec<Call>>,
+}
+
+impl House {
+    pub fn new(door: Door, script: impl IntoIterator<Item = Step>) -> Self {
+        Self::with(Some(door), script)
+    }
+
+    pub fn with(door: Option<Door>, script: impl IntoIterator<Item = Step>) -> Self {
+        Self {
+            door: RefCell::new(door),
+            first: std::cell::OnceCell::new(),
+            region: region("us-east-1"),
+            script: RefCell::new(script.into_iter().collect()),
+            calls: RefCell::default(),
+        }
+    }
+
+    pub fn in_region(self, name: &str) -> Self {
+        Self { region: region(name), ..self }
+    }
+
+    /// The truth.
+    pub fn door(&self) -> Option<Door> {
+        self.door.borrow().clone()
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.borrow().clone()
+    }
+
+    pub fn reads(&self) -> usize {
+        self.calls.borrow().iter().filter(|call| **call == Call::Observe).count()
+    }
+
+    pub fn writes(&self) -> Vec<Turn> {
+        let turn = |call: Call| if let Call::Apply(turn) = call { Some(turn) } else { None };
+        self.calls().into_iter().filter_map(turn).collect()
+    }
+
+    async fn call(&self, place: &Place<Name>, call: Call) -> Result<Step, Fault> {
+        tracing::trace!("{call:?}");
+        self.calls.borrow_mut().push(call);
+        // A call takes a while, so that a deadline can pass in the middle of one.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if place.region != self.region {
+            return Err(Fault::Elsewhere(self.region.clone()));
+        }
+        let step = self.script.borrow_mut().pop_front().unwrap_or(Step::Fine);
+        match &step {
+            Step::Fails(fault) => return Err(fault.clone()),
+            Step::Meanwhile(door) => self.door.borrow_mut().clone_from(door),
+            Step::Hangs => std::future::pending().await,
+            Step::Fine | Step::Lost | Step::Stale => {}
+        }
+        Ok(step)
+    }
+}
+
+impl Cloud<Doors> for House {
+    async fn observe(&self, place: &Place<Name>) -> Result<Option<Door>, Fault> {
+        match self.call(place, Call::Observe).await? {
+            Step::Stale => Ok(self.first.get_or_init(|| self.door()).clone()),
+            Step::Lost => Err(throttled()),
+            _ => {
+                self.first.get_or_init(|| self.door());
+                Ok(self.door())
+            }
+        }
+    }
+
+    async fn apply(&self, place: &Place<Name>, turn: &Turn) -> Result<(), Fault> {
+        let step = self.call(place, Call::Apply(turn.clone())).await?;
+        let mut door = self.door.borrow_mut();
+        let door = door.as_mut().ok_or(Fault::Gone)?;
+        match turn {
+            Turn::Shut(shut) => door.shut = *shut,
+            Turn::Bolts(bolts) => door.bolts = *bolts,
+        }
+        if let Step::Lost = step { Err(Fault::Retry("no answer in time".to_owned())) } else { Ok(()) }
+    }
+}
+
+pub fn throttled() -> Fault {
+    Fault::Retry("doors:Put on door front: throttled".to_owned())
+}
+
+pub fn conflict() -> Fault {
+    Fault::Conflict("somebody else is changing it at this moment".to_owned())
+}
+
+pub fn denied(by: DeniedBy) -> Fault {
+    Fault::Denied { action: "doors:Put", resource: "door front".to_owned(), by }
+}
+
+pub fn region(name: &str) -> Region {
+    Region::parse(name).unwrap()
+}
+
+pub fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+pub fn settings(mode: Mode) -> Settings {
+    let regions = vec![region("us-east-1"), region("eu-west-1")];
+    Settings { mode, accounts: vec![account(OURS)], regions, role_arn: None }
+}
+
+pub fn now() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap()
+}
+
+/// What an event says of the door called `front`.
+pub fn request() -> Request<Doors> {
+    Request {
+        place: Place { account: account(OURS), region: region("us-east-1"), target: Name("front".to_owned()) },
+        order: Order::Fix(None),
+        trigger: Trigger::CloudTrail,
+        cause: Some(Cause { call: "PaintDoor".to_owned(), at: Some(now()), ..Cause::default() }),
+        announces_drift: false,
+        reason: None,
+        overrides: Vec::new(),
+    }
+}
+
+/// The same, by hand.
+pub fn manual(order: Order, overrides: &[&str]) -> Request<Doors> {
+    let overrides = overrides.iter().map(|&name| name.to_owned()).collect();
+    Request { order, trigger: Trigger::Manual, cause: None, overrides, ..request() }
+}
+
+/// Carries a request out with a minute to do it in.
+pub async fn run(house: &House, request: &Request<Doors>, mode: Mode) -> Record {
+    within(house, request, mode, Duration::from_mins(1)).await
+}
+
+pub async fn within(house: &House, request: &Request<Doors>, mode: Mode, time: Duration) -> Record {
+    let settings = settings(mode);
+    let run = Run { settings: &settings, id: "r-1".to_owned(), now: now(), deadline: Instant::now() + time };
+    driver::run(house, request, &run).await
+}
