@@ -69,7 +69,7 @@ impl From<Fault> for End {
             Fault::Denied { by: DeniedBy::Organization, .. } => Outcome::BlockedByOrganization,
             _ => Outcome::Failed,
         };
-        let retry = matches!(fault, Fault::Retry(_) | Fault::Conflict(_));
+        let retry = fault.is_worth_a_retry();
         Self { retry, ..end(outcome, fault.to_string()) }
     }
 }
@@ -337,7 +337,7 @@ fn written<C: Control>(
     fault: Option<&Fault>,
     unread: Option<Fault>,
 ) -> Result<End, End> {
-    let retry = matches!(fault, Some(Fault::Retry(_) | Fault::Conflict(_)));
+    let retry = fault.is_some_and(Fault::is_worth_a_retry);
     let wrote = match fault {
         None => "written".to_owned(),
         Some(fault) => format!("{} of {} writes made; then: {fault}", done.made, record.changes.len()),
@@ -365,8 +365,8 @@ fn written<C: Control>(
             let what = if fault.is_some() { wrote } else { format!("{wrote}, but somebody changes it too") };
             Err(End { retry, ..end(Outcome::PartlyFixed, what) })
         }
-        // Nothing was seen to change, and no write was answered: as far as anybody can tell, none was made.
-        Some(fault) if done.made == 0 => {
+        // Nothing was seen to change, and AWS said that it did nothing.
+        Some(fault) if done.made == 0 && !matches!(fault, Fault::Lost(_)) => {
             record.after.clone_from(&record.before);
             record.undo.clear();
             record.remaining = done.aim.remaining(now);
@@ -389,7 +389,7 @@ fn planned(writes: usize, record: &Record) -> String {
 
 /// A call to AWS, ended by the run's deadline if by nothing else.
 async fn within<T>(run: &Run<'_>, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    let late = || Err(Fault::Retry("ran out of the function's time while waiting for AWS".to_owned()));
+    let late = || Err(Fault::Lost("ran out of the function's time while waiting for AWS".to_owned()));
     if Instant::now() >= run.deadline {
         return late(); // a time-out lets its call begin, whatever the hour
     }

@@ -201,6 +201,20 @@ async fn a_write_whose_answer_was_lost_is_seen_all_the_same() {
     assert!(record.why.contains("no answer in time") && record.why.contains("read back and seen"), "{}", record.why);
 }
 
+/// Only the answer is gone; the old state that is read may be stale, so nobody can say that nothing was done.
+#[tokio::test(start_paused = true)]
+async fn a_lost_write_that_stays_unseen_is_unverified() {
+    let house = scripted([Step::Fine, Step::Lost].into_iter().chain(repeat(&Step::Stale, READ_BACK.len())));
+    let record = enforce(&house).await;
+    assert_eq!((record.outcome, record.retry), (Outcome::Unverified, true));
+    assert!(record.why.contains("no answer in time"), "{}", record.why);
+    assert!(!record.undo.is_empty() && record.after == Some(json!(SHUT)), "it can be undone: {record:?}");
+    // What AWS says it did not do was not done.
+    let house = scripted([Step::Fine, Step::Fails(throttled())]);
+    let record = enforce(&house).await;
+    assert_eq!((record.outcome, record.retry, record.undo.len()), (Outcome::Failed, true, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stale_reading_back_is_waited_for() {
     for times in [1, 4, READ_BACK.len() - 1] {

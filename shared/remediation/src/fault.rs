@@ -16,8 +16,10 @@ pub enum Fault {
     Elsewhere(Region),
     /// Somebody else is changing the resource at this moment: worth another try at once.
     Conflict(String),
-    /// Throttled, timed out or a fault of AWS's: worth another try later.
+    /// Not carried out, for a reason that passes (throttled, as a rule): worth another try later.
     Retry(String),
+    /// No answer, or one that does not say: it may have been carried out. Worth another try later, after a look.
+    Lost(String),
     /// Not allowed.
     Denied {
         /// The IAM action that was denied: `s3:PutBucketPublicAccessBlock`.
@@ -66,12 +68,19 @@ impl DeniedBy {
     }
 }
 
+impl Fault {
+    /// Whether the same call may go better later.
+    pub const fn is_worth_a_retry(&self) -> bool {
+        matches!(self, Self::Retry(_) | Self::Lost(_) | Self::Conflict(_))
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => f.write_str("the resource does not exist"),
             Self::Elsewhere(region) => write!(f, "the resource is in {region}"),
-            Self::Conflict(why) | Self::Retry(why) | Self::GiveUp(why) => f.write_str(why),
+            Self::Conflict(why) | Self::Retry(why) | Self::Lost(why) | Self::GiveUp(why) => f.write_str(why),
             Self::Denied { action, resource, by } => {
                 write!(f, "{action} on {resource} was denied: ")?;
                 f.write_str(match by {
@@ -107,17 +116,20 @@ impl Attempt<'_> {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let said = |what: &str| format!("{} on {}: {what}", self.action, self.resource);
         let code = match error {
-            SdkError::TimeoutError(_) => return Fault::Retry(said("no answer in time")),
+            SdkError::TimeoutError(_) => return Fault::Lost(said("no answer in time")),
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                return Fault::Lost(said("the connection broke"));
+            }
             SdkError::DispatchFailure(_) => {
                 return Fault::Retry(said("could not be sent (network, or no credentials)"));
             }
             SdkError::ConstructionFailure(_) => return Fault::GiveUp(said("could not be put into a request")),
             SdkError::ServiceError(service) => service.err().code().unwrap_or_default(),
             // Not GiveUp, whatever the status: what was asked for may well have been done.
-            _ => return Fault::Retry(said("the answer broke off or could not be read")),
+            _ => return Fault::Lost(said("the answer broke off or could not be read")),
         };
         match (code, status) {
-            ("", Some(200..=299)) => Fault::Retry(said("the answer broke off or could not be read")),
+            ("", Some(200..=299)) => Fault::Lost(said("the answer broke off or could not be read")),
             (
                 "SlowDown"
                 | "Throttling"
@@ -136,9 +148,10 @@ impl Attempt<'_> {
             ("OperationAborted" | "ConflictException" | "ConcurrentModification", _) => {
                 Fault::Conflict(said("somebody else is changing it at this moment"))
             }
-            ("RequestTimeout" | "RequestTimeoutException" | "InternalError" | "ServiceUnavailable", _) => {
-                Fault::Retry(said("AWS had a fault"))
+            ("RequestTimeout" | "RequestTimeoutException" | "ServiceUnavailable", _) => {
+                Fault::Retry(said("AWS was not available"))
             }
+            ("InternalError", _) => Fault::Lost(said("AWS had a fault")),
             ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "RequestTimeTooSkewed", _) => {
                 Fault::Retry(said("our credentials had expired, or our clock is wrong"))
             }
@@ -158,8 +171,9 @@ impl Attempt<'_> {
                 }),
             },
             (_, Some(409)) => Fault::Conflict(said("somebody else is changing it at this moment")),
-            (_, Some(status @ (429 | 500..=599))) => Fault::Retry(said(&format!("AWS answered {status}"))),
-            (_, None) => Fault::Retry(said("the answer broke off")),
+            (_, Some(status @ (429 | 503))) => Fault::Retry(said(&format!("AWS answered {status}"))),
+            (_, Some(status @ 500..=599)) => Fault::Lost(said(&format!("AWS answered {status}"))),
+            (_, None) => Fault::Lost(said("the answer broke off")),
             ("", Some(status)) => Fault::GiveUp(said(&format!("AWS answered {status}"))),
             // A code is a word of AWS's, never a value of ours; still, keep what is printed short and plain.
             (code, Some(_)) => {
@@ -186,7 +200,7 @@ mod tests {
 
     #[test]
     fn by_consequence() {
-        let retry = |fault: &Fault| matches!(fault, Fault::Retry(_));
+        let retry = Fault::is_worth_a_retry;
         for (status, code) in [
             (503, "SlowDown"),
             (400, "Throttling"),
@@ -216,7 +230,7 @@ mod tests {
             [SdkError::response_error("secret", raw), SdkError::timeout_error("secret")];
         for error in broken {
             let fault = attempt.fault(&error);
-            assert!(matches!(fault, Fault::Retry(_)) && !fault.to_string().contains("secret"), "{fault:?}");
+            assert!(matches!(fault, Fault::Lost(_)) && !fault.to_string().contains("secret"), "{fault:?}");
         }
         let unbuilt: SdkError<ErrorMetadata, HttpResponse> = SdkError::construction_failure("secret");
         assert!(matches!(attempt.fault(&unbuilt), Fault::GiveUp(_)));

@@ -213,7 +213,7 @@ impl Cloud<Doors> for House {
             Turn::Shut(shut) => door.shut = *shut,
             Turn::Bolts(bolts) => door.bolts = *bolts,
         }
-        if let Step::Lost = step { Err(Fault::Retry("no answer in time".to_owned())) } else { Ok(()) }
+        if let Step::Lost = step { Err(Fault::Lost("no answer in time".to_owned())) } else { Ok(()) }
     }
 }
 
