@@ -1,1 +1,221 @@
-//! .
+//! What the system's tests share: what the binaries say of themselves, and a lab with Suture deployed in it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "nothing but tests uses this, and it may fail as tests do"
+)]
+
+pub mod s3;
+
+use bytes::Bytes;
+use http::Method;
+use lab::gateway::Happening;
+use lab::runtime::{Program, Report};
+use lab::{Client, Lab, Options, programs, python};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::OnceCell;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::timeout;
+
+/// As long as a machine under load may take; a test that gets its condition never waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The account of the lab, of `events/` and of every control.
+pub const ACCOUNT: &str = lab::call::ACCOUNT;
+
+/// Somebody else's.
+pub const OTHER_ACCOUNT: &str = "444455556666";
+
+/// Where Suture is deployed.
+pub const HOME: &str = "us-east-1";
+
+/// What a function's binary says of itself with `--about`: see `remediation::About`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct About {
+    /// The control's id.
+    pub id: String,
+    /// The IAM actions that it reads with.
+    pub observes_with: Vec<String>,
+    /// The IAM actions that it fixes with.
+    pub fixes_with: Vec<String>,
+    /// The IAM actions that it takes fixes back with.
+    pub undoes_with: Vec<String>,
+    /// The API calls that it watches.
+    pub watches: Vec<Watch>,
+}
+
+/// API calls of one service.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Watch {
+    /// EventBridge's source.
+    pub source: String,
+    /// CloudTrail's event source.
+    pub event_source: String,
+    /// CloudTrail's event names.
+    pub events: Vec<String>,
+}
+
+/// The folders of `functions/`, in order.
+pub fn folders() -> Vec<String> {
+    let entries = std::fs::read_dir(workspace().join("functions")).unwrap();
+    let mut folders: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    folders.sort();
+    folders
+}
+
+/// What each function's binary says of itself, in the order of [`folders`].
+pub fn controls() -> Vec<About> {
+    RUNTIME.block_on(async {
+        let mut controls = Vec::new();
+        for (folder, program) in binaries().await {
+            let output = Command::new(&program.path).arg("--about").output().await.unwrap();
+            let about: About = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(about.id, folder, "the control's id is its folder's name");
+            controls.push(about);
+        }
+        controls
+    })
+}
+
+/// The workspace's folder.
+pub fn workspace() -> PathBuf {
+    programs::workspace().unwrap()
+}
+
+/// A file of `events/`.
+pub fn event(control: &str, name: &str) -> Value {
+    let path = workspace().join("events").join(control).join(format!("{name}.json"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// One runtime for all tests of a binary, since what a lab has started ends with the runtime that it was started in.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
+
+/// The lab that the tests of a binary share: no faults, mode enforce.
+static SHARED: OnceCell<Lab> = OnceCell::const_new();
+
+/// Runs a test with the shared lab. Its buckets are its own; see [`fresh`].
+pub fn shared(test: impl AsyncFnOnce(&Lab)) {
+    RUNTIME.block_on(async { test(SHARED.get_or_init(|| deployed(&[])).await).await });
+}
+
+/// Runs a test with a lab of its own, for faults and for what else would harm other tests.
+pub fn alone(test: impl AsyncFnOnce(&Lab)) {
+    RUNTIME.block_on(async {
+        let lab = deployed(&[]).await;
+        test(&lab).await;
+        lab.stop().await;
+    });
+}
+
+/// A lab with the template deployed in it, in mode enforce, with a second region allowed, and with these parameters.
+pub async fn deployed(parameters: &[(&str, &str)]) -> Lab {
+    let mut all = BTreeMap::from([("Mode", "enforce"), ("Regions", "us-east-1,eu-west-1")]);
+    all.extend(parameters.iter().copied());
+    let parameters = all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let options = Options {
+        home: python::home(),
+        port: 0,
+        template: workspace().join("template.yaml"),
+        programs: binaries().await,
+        parameters,
+        faults: Vec::new(),
+        retry_after: [Duration::from_millis(20); 2],
+    };
+    Lab::start(options, &|_| {}).await.unwrap()
+}
+
+/// The functions' binaries, built once for each process.
+async fn binaries() -> BTreeMap<String, Program> {
+    static BUILT: OnceCell<BTreeMap<String, Program>> = OnceCell::const_new();
+    BUILT.get_or_init(|| async { programs::build(&workspace(), &folders(), false).await.unwrap() }).await.clone()
+}
+
+/// The same function once more, under another name, with other variables. Nothing but Invoke reaches it.
+pub fn variant(lab: &Lab, function: &str, name: &str, variables: &[(&str, &str)]) {
+    let mut config = lab.gateway.functions.config(function).unwrap();
+    name.clone_into(&mut config.name);
+    config.environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    lab.gateway.functions.configure(config);
+}
+
+/// A bucket's name that no other test has.
+pub fn fresh(stem: &str) -> String {
+    format!("{stem}-{}", lab::quirks::error::request_id().to_lowercase())
+}
+
+/// Alice, who is careless.
+pub fn alice(lab: &Lab) -> Client {
+    lab.client("AKIALABALICE00000001", HOME)
+}
+
+/// Sets faults, in place of those that were.
+pub fn faults(lab: &Lab, faults: &[&str]) {
+    lab.gateway.faults.clear();
+    for fault in faults {
+        lab.gateway.faults.add(fault.parse().unwrap());
+    }
+}
+
+/// Invokes a function, and waits.
+pub async fn invoke(lab: &Lab, function: &str, event: &Value) -> Report {
+    timeout(PATIENCE, lab.invoke(function, event)).await.unwrap().unwrap()
+}
+
+/// The next invocation by a rule that is about this resource, whatever it came to.
+pub async fn reported(happenings: &mut Receiver<Happening>, resource: &str) -> Report {
+    let seen = async {
+        loop {
+            if let Happening::Invocation(report) = happenings.recv().await.unwrap()
+                && report.rule.is_some()
+                && report.log.iter().any(|line| line.contains(resource))
+            {
+                return *report;
+            }
+        }
+    };
+    timeout(PATIENCE, seen).await.expect("an invocation")
+}
+
+/// Does something that must succeed, and waits for the invocation that its event leads to.
+pub async fn leads_to(lab: &Lab, client: &Client, method: Method, target: &str, body: impl Into<Bytes>) -> Report {
+    let resource = target.trim_start_matches('/').split(['?', '/']).next().unwrap_or_default().to_owned();
+    let mut happenings = lab.listen();
+    client.must(method, target, body).await.unwrap();
+    reported(&mut happenings, &resource).await
+}
+
+/// The one record of an invocation's answer.
+pub fn record(report: &Report) -> Value {
+    let answer = report.json();
+    match answer["records"].as_array().map(Vec::as_slice) {
+        Some([record]) => record.clone(),
+        _ => panic!("not one record: {answer} {:?} {:#?}", report.answer, report.log),
+    }
+}
+
+/// The outcome of an invocation's one record.
+pub fn outcome(report: &Report) -> String {
+    record(report)["outcome"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The names of the calls that an invocation made, in order.
+pub fn calls(report: &Report) -> Vec<String> {
+    report.calls.iter().map(lab::gateway::Happened::name).collect()
+}
+
+/// How many calls of an invocation could change anything.
+pub fn writes(report: &Report) -> usize {
+    report.calls.iter().filter(|call| call.writes).count()
+}

@@ -1,7 +1,7 @@
 //! Faults on demand: what AWS does on a bad day, for a given operation.
 
 use crate::call::Call;
-use crate::http::{ApiRequest, ApiResponse};
+use crate::http::ApiResponse;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
@@ -42,7 +42,7 @@ pub struct Fault {
     pub operation: String,
     /// What goes wrong.
     pub kind: Kind,
-    /// How many more times; none: always. For `stale`: how many reads after each write.
+    /// How many more times; none: always. For `stale`: how many reads after each write; none: one.
     pub times: Option<u32>,
 }
 
@@ -115,6 +115,9 @@ pub struct Faults {
 struct Read {
     resource: String,
     answer: ApiResponse,
+    /// How often it is to be given after each write.
+    times: u32,
+    /// How often it is still to be given now.
     stale: u32,
 }
 
@@ -157,7 +160,7 @@ impl Faults {
     pub fn stale(&self, call: &Call) -> Option<ApiResponse> {
         self.stale_times(call)?;
         let mut reads = lock(&self.reads);
-        let read = reads.get_mut(&key(&call.request))?;
+        let read = reads.get_mut(&key(call))?;
         read.stale = read.stale.checked_sub(1)?;
         Some(read.answer.clone())
     }
@@ -166,15 +169,12 @@ impl Faults {
     pub fn saw(&self, call: &Call, answer: &ApiResponse) {
         let resource = call.resource.clone().unwrap_or_default();
         if call.writes {
-            let set = lock(&self.set);
-            let times =
-                set.iter().filter(|f| f.kind == Kind::Stale && f.service == call.service).filter_map(|f| f.times).max();
             for read in lock(&self.reads).values_mut().filter(|read| read.resource == resource) {
-                read.stale = times.unwrap_or(0);
+                read.stale = read.times;
             }
-        } else if self.stale_times(call).is_some() {
-            let read = Read { resource, answer: answer.clone(), stale: 0 };
-            lock(&self.reads).insert(key(&call.request), read);
+        } else if let Some(times) = self.stale_times(call) {
+            let read = Read { resource, answer: answer.clone(), times, stale: 0 };
+            lock(&self.reads).insert(key(call), read);
         }
     }
 
@@ -194,8 +194,20 @@ impl Fault {
     }
 }
 
-fn key(request: &ApiRequest) -> String {
-    format!("{} {} {}", request.method, request.target, String::from_utf8_lossy(&request.body))
+/// What is asked, and from which account; not in which client's spelling (some end a bucket's path with a slash, some name
+/// the operation in the query).
+fn key(call: &Call) -> String {
+    let request = &call.request;
+    let query = request.query().into_iter().filter(|(name, _)| name != "x-id");
+    let query: Vec<_> = query.map(|(name, value)| format!("{name}={value}")).collect();
+    let (account, path) = (call.caller.account().unwrap_or_default(), request.path().trim_end_matches('/'));
+    format!(
+        "{account} {} {} {path}?{} {}",
+        call.service,
+        call.operation,
+        query.join("&"),
+        String::from_utf8_lossy(&request.body)
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -206,6 +218,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::call::{ACCOUNT, Caller};
+    use crate::http::ApiRequest;
     use http::{Method, StatusCode};
 
     fn call(operation: &str, writes: bool) -> Call {
@@ -254,5 +267,17 @@ mod tests {
         faults.saw(&call("Put", true), &answer(""));
         let bodies: Vec<_> = (0..3).map(|_| faults.stale(&call("Get", false)).map(|a| a.body)).collect();
         assert_eq!(bodies, [Some("old".into()), Some("old".into()), None]);
+    }
+
+    #[test]
+    fn without_a_number_one_read_is_stale() {
+        let faults = Faults::default();
+        faults.add("s3:Get=stale".parse().unwrap());
+        // Another read's fault is that read's alone.
+        faults.add("s3:Head=stale*5".parse().unwrap());
+        faults.saw(&call("Get", false), &ApiResponse::new(StatusCode::OK, "old"));
+        faults.saw(&call("Put", true), &ApiResponse::new(StatusCode::OK, ""));
+        let stale: Vec<_> = (0..2).map(|_| faults.stale(&call("Get", false)).is_some()).collect();
+        assert_eq!(stale, [true, false]);
     }
 }

@@ -9,7 +9,7 @@ use crate::identities::Identities;
 use crate::quirks::{self, error::respond};
 use crate::runtime::{Functions, LARGEST_EVENT, Report};
 use crate::trail;
-use crate::understand::{to_path_style, understand};
+use crate::understand::{invoked, to_path_style, understand};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -25,8 +25,8 @@ use tokio::sync::broadcast;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
-/// The largest body that the gateway reads: a little more than the largest event, so that a larger one is refused by
-/// Lambda's own rule.
+/// The largest body that the gateway reads: far more than the largest event, so that a larger one is refused by Lambda's
+/// own rule.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
 
 /// How many calls the journal keeps.
@@ -157,10 +157,14 @@ impl Gateway {
             let mut connections = JoinSet::new();
             loop {
                 let stream = tokio::select! {
-                    accepted = listener.accept() => match accepted {
-                        Ok((stream, _)) => stream,
-                        Err(_) => continue, // too many open files, as a rule: it passes
-                    },
+                    accepted = listener.accept() => {
+                        let Ok((stream, _)) = accepted else {
+                            // Too many open files, as a rule: it passes, and until then it fails at once each time.
+                            sleep(Duration::from_millis(10)).await;
+                            continue;
+                        };
+                        stream
+                    }
                     Some(_) = connections.join_next() => continue,
                 };
                 let _ = stream.set_nodelay(true);
@@ -182,7 +186,7 @@ impl Gateway {
         quirks::correct(&understand(request, &|key| self.identities.whose(key)), &self.moto).await
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, String> {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, String> {
         let (began, at) = (Instant::now(), OffsetDateTime::now_utc());
         let (parts, body) = request.into_parts();
         let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|error| error.to_string())?.to_bytes();
@@ -193,7 +197,14 @@ impl Gateway {
         }
         to_path_style(&mut request);
         let call = understand(request, &|key| self.identities.whose(key));
-        let answer = self.carry_out(&call).await;
+        // In a task of its own: AWS carries out a call that has reached it, also if the caller hangs up meanwhile.
+        let gateway = Arc::clone(self);
+        let answer = tokio::spawn(async move { gateway.take(&call, began, at).await }).await;
+        answer.map_err(|error| error.to_string())?.map(whole)
+    }
+
+    async fn take(&self, call: &Call, began: Instant, at: OffsetDateTime) -> Result<ApiResponse, String> {
+        let answer = self.carry_out(call).await;
         let happened = Happened {
             service: call.service.clone(),
             operation: call.operation.clone(),
@@ -206,15 +217,17 @@ impl Gateway {
             duration: began.elapsed(),
         };
         self.journal.tell(Happening::Call(Box::new(happened)));
-        let answer = answer.or_else(|broken| match broken {
-            Broken::Before => Err("the fault drop".to_owned()),
-            Broken::After(answer) => {
-                self.send_event(&call, &answer, at);
+        match answer {
+            Ok(answer) => {
+                self.send_event(call, &answer, at);
+                Ok(answer)
+            }
+            Err(Broken::After(answer)) => {
+                self.send_event(call, &answer, at);
                 Err("the fault drop-answer".to_owned())
             }
-        })?;
-        self.send_event(&call, &answer, at);
-        Ok(whole(answer))
+            Err(Broken::Before) => Err("the fault drop".to_owned()),
+        }
     }
 
     async fn carry_out(&self, call: &Call) -> Result<ApiResponse, Broken> {
@@ -264,15 +277,11 @@ impl Gateway {
 
     /// Lambda's Invoke. <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
     async fn lambda(&self, request: &ApiRequest) -> Option<ApiResponse> {
-        let name = request.path().strip_prefix("/2015-03-31/functions/")?.strip_suffix("/invocations")?;
-        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
+        let name = invoked(request)?;
         let refusal = |status: StatusCode, kind: &'static str, message: &str| {
             let body = serde_json::json!({"Type": "User", "Message": message}).to_string();
             ApiResponse::new(status, body).header("x-amzn-errortype", kind).header("content-type", "application/json")
         };
-        if request.method != Method::POST {
-            return None;
-        }
         if request.body.len() > LARGEST_EVENT {
             let message = format!(
                 "{} byte payload is too large for the Invoke operation (limit {LARGEST_EVENT} bytes)",
@@ -289,9 +298,18 @@ impl Gateway {
             let message = format!("Function not found: {name}");
             return Some(refusal(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message));
         }
-        if request.text("x-amz-invocation-type") == Some("Event") {
-            self.functions.invoke_async(&name, "Invoke", payload);
-            return Some(ApiResponse::new(StatusCode::ACCEPTED, Bytes::new()));
+        match request.text("x-amz-invocation-type") {
+            None | Some("RequestResponse") => {}
+            Some("Event") => {
+                self.functions.invoke_async(&name, "Invoke", payload);
+                return Some(ApiResponse::new(StatusCode::ACCEPTED, Bytes::new()));
+            }
+            // Only asks whether it could be invoked.
+            Some("DryRun") => return Some(ApiResponse::new(StatusCode::NO_CONTENT, Bytes::new())),
+            Some(_) => {
+                let message = "The invocation type is RequestResponse, Event or DryRun";
+                return Some(refusal(StatusCode::BAD_REQUEST, "InvalidParameterValueException", message));
+            }
         }
         Some(match self.functions.invoke(&name, payload).await {
             Err(why) => refusal(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &why),
@@ -313,7 +331,8 @@ impl Gateway {
             |status: StatusCode, text: String| ApiResponse::new(status, text).header("content-type", "text/plain");
         match (&request.method, request.path()) {
             (&Method::GET, "/_lab/faults") => {
-                text(StatusCode::OK, self.faults.list().iter().map(|fault| format!("{fault}\n")).collect())
+                let faults: Vec<_> = self.faults.list().iter().map(|fault| format!("{fault}\n")).collect();
+                text(StatusCode::OK, faults.concat())
             }
             (&Method::DELETE, "/_lab/faults") => {
                 self.faults.clear();

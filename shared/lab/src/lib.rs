@@ -73,7 +73,9 @@ pub struct Lab {
     pub gateway: Arc<Gateway>,
     /// What the template deploys.
     pub template: Template,
-    moto: Moto,
+    /// There until it is stopped.
+    moto: Option<Moto>,
+    log: PathBuf,
     address: SocketAddr,
     server: JoinHandle<()>,
 }
@@ -81,6 +83,8 @@ pub struct Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         self.server.abort();
+        // Whoever still has the gateway keeps no process alive by it.
+        self.gateway.functions.end();
     }
 }
 
@@ -129,12 +133,17 @@ impl Lab {
             gateway.faults.add(fault);
         }
         let server = Arc::clone(&gateway).serve(listener);
-        Ok(Self { gateway, template, moto, address, server })
+        Ok(Self { gateway, template, moto: Some(moto), log, address, server })
     }
 
     /// Where AWS is: `http://127.0.0.1:4566`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The local AWS's process; none once it has ended.
+    pub fn process(&self) -> Option<u32> {
+        self.moto.as_ref().and_then(Moto::process)
     }
 
     /// Hears of what happens from now on.
@@ -150,7 +159,7 @@ impl Lab {
     /// A client of the lab's AWS with this access key.
     pub fn client(&self, access_key: &str, region: &str) -> Client {
         let (access_key, region) = (access_key.to_owned(), region.to_owned());
-        Client { way: Way::Gateway(Upstream::new(self.address)), access_key, region }
+        Client { way: Way::Gateway(Box::new(Upstream::new(self.address))), access_key, region }
     }
 
     /// A client whose calls nobody sees: no journal, no event. For what was there before.
@@ -177,20 +186,31 @@ impl Lab {
 
     /// Waits until the local AWS dies, as it never should, and says so in a sentence.
     pub async fn died(&mut self) -> String {
-        self.moto.exited().await
+        match &mut self.moto {
+            Some(moto) => moto.exited().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// The same sentence, if the local AWS has died already.
     pub async fn dead(&mut self) -> Option<String> {
-        tokio::time::timeout(Duration::from_millis(50), self.moto.exited()).await.ok()
+        tokio::time::timeout(Duration::from_millis(50), self.died()).await.ok()
     }
 
-    /// Ends everything and waits until it is gone.
-    pub async fn stop(self) {
-        self.gateway.functions.recycle();
+    /// Ends everything and waits until it is gone: the port, the functions' processes, the local AWS.
+    pub async fn stop(mut self) {
         self.server.abort();
-        // Lab is Drop, so its fields cannot be moved out; dropping it ends moto, and the lifeline does if that fails.
-        drop(self);
+        // An error is what an aborted task ends with.
+        let _ = (&mut self.server).await;
+        self.gateway.functions.stop().await;
+        if let Some(moto) = self.moto.take() {
+            let died = moto.process().is_none();
+            moto.stop().await;
+            // The log is named for the port: left there, each run would add one. It stays where it tells why moto died.
+            if !died {
+                let _ = tokio::fs::remove_file(&self.log).await;
+            }
+        }
     }
 }
 
@@ -216,7 +236,7 @@ pub struct Client {
 /// How a client's calls reach AWS.
 #[derive(Clone, Debug)]
 enum Way {
-    Gateway(Upstream),
+    Gateway(Box<Upstream>),
     Quiet(Arc<Gateway>),
 }
 

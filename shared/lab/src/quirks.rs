@@ -1,7 +1,7 @@
 //! Where moto differs from AWS, and what the lab answers instead. One quirk is one item: what AWS does, what moto does,
 //! where AWS says so, and the few lines that make up the difference. They are in the files below by subject.
 //!
-//! All the state stays in moto: a quirk reads what it must know from moto and keeps nothing.
+//! All the state stays in moto: a quirk reads what it must know from moto, anew after every write.
 
 mod access;
 mod anonymous;
@@ -161,19 +161,26 @@ impl<'a> Scene<'a> {
 
     /// Asks moto something for the lab itself, as the call's account.
     async fn ask(&self, method: Method, target: &str) -> Result<ApiResponse, String> {
-        self.tell(method, target, Bytes::new()).await
+        let about = format!("{} {} {method} {target}", self.call.account, self.call.region);
+        self.moto.ask(about, self.request(method, target, Bytes::new())).await
     }
 
     /// Tells moto something for the lab itself, as the call's account.
     async fn tell(&self, method: Method, target: &str, body: impl Into<Bytes> + Send) -> Result<ApiResponse, String> {
+        self.moto.forget();
+        let answer = self.moto.send(self.request(method, target, body)).await;
+        self.moto.forget();
+        answer
+    }
+
+    fn request(&self, method: Method, target: &str, body: impl Into<Bytes>) -> ApiRequest {
         let scope = format!("AKIDLAB/20260101/{}/s3/aws4_request", self.call.region);
-        let request = ApiRequest::new(method, target)
+        ApiRequest::new(method, target)
             .header("authorization", &format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"))
             .header("x-amz-account-id", &self.call.account)
             .header("x-moto-account-id", &self.call.account)
             .header("content-type", "application/xml")
-            .body(body);
-        self.moto.send(request).await
+            .body(body)
     }
 
     /// Sends the call itself to moto, which then acts in the call's account: it takes the account from this header rather
@@ -188,7 +195,13 @@ impl<'a> Scene<'a> {
                 change(self, &mut request);
             }
         }
-        self.moto.send(request).await
+        if !self.call.writes {
+            return self.moto.send(request).await;
+        }
+        self.moto.forget();
+        let answer = self.moto.send(request).await;
+        self.moto.forget();
+        answer
     }
 
     /// An S3 error: see [`error::respond`].

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html>
 
 mod resolve;
-mod yaml;
+pub mod yaml;
 
 use resolve::Resolver;
 use serde_json::{Map, Value};

@@ -77,6 +77,8 @@ fn event_name(call: &Call) -> Option<String> {
         "s3" => s3::named(&call.operation).filter(|row| row.management())?.event,
         "s3control" => s3::ACCOUNT_BLOCK.iter().find(|(_, name, _)| *name == call.operation)?.2,
         _ if call.operation == "Unknown" => return None,
+        // A data event.
+        "lambda" if call.operation == "Invoke" => return None,
         _ => &call.operation,
     };
     Some(name.to_owned())

@@ -60,6 +60,7 @@ pub fn understand(request: ApiRequest, identities: &dyn Fn(&str) -> Caller) -> C
             let name = control_operation(&request);
             (name.unwrap_or("Unknown").to_owned(), changes(&request), control_account(&request))
         }
+        "lambda" if invoked(&request).is_some() => ("Invoke".to_owned(), true, invoked(&request)),
         _ => {
             let name = target_operation(&request).or_else(|| action(&request));
             let writes = match &name {
@@ -173,6 +174,14 @@ fn control_operation(request: &ApiRequest) -> Option<&'static str> {
     let block = request.path() == "/v20180820/configuration/publicAccessBlock";
     let row = s3::ACCOUNT_BLOCK.iter().find(|(method, ..)| block && *method == request.method.as_str());
     row.map(|(_, name, _)| *name)
+}
+
+/// The function that a call of Lambda's Invoke names.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
+pub(crate) fn invoked(request: &ApiRequest) -> Option<String> {
+    let name = request.path().strip_prefix("/2015-03-31/functions/")?.strip_suffix("/invocations")?;
+    let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
+    (request.method == Method::POST).then_some(name)
 }
 
 /// The operation of the JSON protocols: `X-Amz-Target: DynamoDB_20120810.PutItem`.

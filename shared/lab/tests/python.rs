@@ -174,12 +174,13 @@ async fn moto_answers_and_stops() {
     // Keys come back as they were sent.
     assert_eq!(call(&moto, Method::PUT, "/clinic-scans/a%2Fb%20c/d", "scan").await.status, 200);
     assert_eq!(call(&moto, Method::GET, "/clinic-scans/a%2Fb%20c/d", "").await.body, "scan");
-    // The account-level settings: they are kept by account, so this one is what moto takes itself for.
+    // The account-level settings: they are kept by account, which is what this header of moto's says, as the gateway does.
     let block =
         "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>";
     let account = "/v20180820/configuration/publicAccessBlock";
     let put = ApiRequest::new(Method::PUT, account)
         .header("x-amz-account-id", ACCOUNT)
+        .header("x-moto-account-id", ACCOUNT)
         .header("authorization", "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/s3/aws4_request, Signature=0")
         .body(block);
     let put = Upstream::new(moto.address()).send(put).await.unwrap();

@@ -1,22 +1,50 @@
 //! Each quirk against a real moto: what the lab answers is what AWS documents.
 
 #![allow(clippy::expect_used, reason = "the helpers of tests may fail as tests do")]
-#![allow(clippy::unused_async, reason = "a server of the test's own is started, and waited for, here")]
 
 use http::{Method, StatusCode};
 use lab::call::Caller;
 use lab::http::{ApiRequest, ApiResponse, Upstream};
+use lab::moto::Moto;
+use lab::python::{environment, home};
 use lab::quirks::correct;
 use lab::understand::understand;
+use std::net::SocketAddr;
+use std::sync::{LazyLock, mpsc};
 
 const OWNER: &str = "111122223333";
 const OTHER: &str = "444455556666";
 const ALL: &str = "BlockPublicAcls IgnorePublicAcls BlockPublicPolicy RestrictPublicBuckets";
 
-/// A moto server, started with `lab::quirks::ENVIRONMENT`.
+/// The server that the tests of this binary share. It has a thread and a runtime of its own, since a test's runtime ends
+/// with the test, and ends with the process.
+static MOTO: LazyLock<SocketAddr> = LazyLock::new(|| {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let python = environment(&home(), &|_| {}).await.expect("the lab's Python");
+            let log =
+                std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("quirks-{}.log", std::process::id()));
+            let mut moto = Moto::start(&python, &log).await.expect("moto");
+            let _ = std::fs::remove_file(log);
+            tell.send(moto.address()).expect("somebody waits");
+            moto.exited().await
+        })
+    });
+    told.recv().expect("moto's address")
+});
+
+thread_local! {
+    /// A test has its thread to itself, and its clients have one way to the server: what was asked before a write is
+    /// forgotten on the way that the write takes.
+    static WAY: std::cell::OnceCell<Upstream> = const { std::cell::OnceCell::new() };
+}
+
+/// The server, as this test reaches it.
 async fn moto() -> Upstream {
-    let address = std::env::var("LAB_TEST_MOTO").expect("LAB_TEST_MOTO is the address of a moto server");
-    Upstream::new(address.parse().expect("an address"))
+    let address = tokio::task::spawn_blocking(|| *MOTO).await.expect("moto");
+    WAY.with(|way| way.get_or_init(|| Upstream::new(address)).clone())
 }
 
 /// Somebody who calls AWS: from an account (none: unsigned), in a region.

@@ -79,11 +79,11 @@ fn meant(statement: &Value, caller: &Caller) -> bool {
     if let Caller::Role { role, .. } = caller {
         names.push(format!("arn:aws:iam::{account}:role/{role}"));
     }
-    let named =
+    let fits =
         |value: &Value| list(value).into_iter().filter_map(Value::as_str).any(|one| names.iter().any(|n| n == one));
     let includes = |principal: &Value| match principal {
-        Value::Object(kinds) => kinds.get("AWS").is_some_and(named),
-        principal => named(principal),
+        Value::Object(kinds) => kinds.get("AWS").is_some_and(fits),
+        principal => fits(principal),
     };
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
         (Some(principal), _) => includes(principal),

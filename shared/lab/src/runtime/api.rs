@@ -91,7 +91,7 @@ async fn handle(
     say: &mpsc::UnboundedSender<Said>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let path: Vec<&str> = parts.uri.path().trim_start_matches("/2018-06-01/runtime/").split('/').collect();
     let said = match (&parts.method, path.as_slice()) {
         (&Method::GET, ["invocation", "next"]) => {

@@ -1,7 +1,8 @@
 //! Functions: as many sandboxes as they need, up to their limit, kept for the next event.
 
-use super::sandbox::{Sandbox, Watch, arn};
-use super::{Config, FunctionError, LARGEST_EVENT, Report};
+use super::log::Watch;
+use super::sandbox::{Sandbox, arn};
+use super::{Config, FunctionError, INIT_LIMIT, LARGEST_EVENT, Report};
 use crate::call::{ACCOUNT, Caller};
 use crate::gateway::{Happened, Happening, Journal};
 use crate::identities::Identities;
@@ -11,13 +12,15 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
-/// The functions of a lab, and what they share. Cheap to clone.
+/// The functions of a lab, and what they share. Cheap to clone; when the last clone is dropped, every process ends.
 #[derive(Clone)]
 pub struct Functions {
     world: Arc<World>,
+    /// What is under way has the other end, and ends with this one.
+    end: Arc<watch::Sender<()>>,
 }
 
 struct World {
@@ -29,14 +32,17 @@ struct World {
     journal: Journal,
     /// How long Lambda waits before it tries a failed asynchronous invocation again, the first and the second time.
     retry_after: [Duration; 2],
+    init_limit: Duration,
     numbers: AtomicU64,
+    /// Changes, or closes, when all is to end.
+    ended: watch::Receiver<()>,
 }
 
 /// One function.
 pub struct Function {
     config: Mutex<(Config, u64)>,
     idle: Mutex<Vec<Sandbox>>,
-    slots: Semaphore,
+    slots: Mutex<Arc<Semaphore>>,
 }
 
 impl fmt::Debug for Functions {
@@ -60,9 +66,31 @@ impl Functions {
         journal: Journal,
         retry_after: [Duration; 2],
     ) -> Self {
-        let (functions, numbers) = (Mutex::default(), AtomicU64::new(1));
-        let region = region.to_owned();
-        Self { world: Arc::new(World { functions, environment, region, identities, journal, retry_after, numbers }) }
+        Self::with_init_limit(environment, region, identities, journal, retry_after, INIT_LIMIT)
+    }
+
+    /// The same with another time than Lambda's until a function must have asked for its first event.
+    pub fn with_init_limit(
+        environment: BTreeMap<String, String>,
+        region: &str,
+        identities: Arc<Identities>,
+        journal: Journal,
+        retry_after: [Duration; 2],
+        init_limit: Duration,
+    ) -> Self {
+        let (end, ended) = watch::channel(());
+        let world = World {
+            functions: Mutex::default(),
+            environment,
+            region: region.to_owned(),
+            identities,
+            journal,
+            retry_after,
+            init_limit,
+            numbers: AtomicU64::new(1),
+            ended,
+        };
+        Self { world: Arc::new(world), end: Arc::new(end) }
     }
 
     /// Adds a function, or gives one a new configuration: its sandboxes end when they are idle, as after a deployment.
@@ -70,11 +98,14 @@ impl Functions {
         let mut functions = lock(&self.world.functions);
         if let Some(function) = functions.get(&config.name) {
             let mut current = lock(&function.config);
+            if current.0.concurrency != config.concurrency {
+                *lock(&function.slots) = Arc::new(Semaphore::new(config.concurrency));
+            }
             *current = (config, current.1 + 1);
             lock(&function.idle).clear();
             return;
         }
-        let slots = Semaphore::new(config.concurrency);
+        let slots = Mutex::new(Arc::new(Semaphore::new(config.concurrency)));
         let name = config.name.clone();
         let function = Function { config: Mutex::new((config, 0)), idle: Mutex::default(), slots };
         functions.insert(name, Arc::new(function));
@@ -82,12 +113,12 @@ impl Functions {
 
     /// A function's configuration; none if there is no such function.
     pub fn config(&self, name: &str) -> Option<Config> {
-        self.find(name).map(|function| lock(&function.config).0.clone())
+        self.world.find(name).map(|function| lock(&function.config).0.clone())
     }
 
     /// Their names.
     pub fn names(&self) -> Vec<String> {
-        lock(&self.world.functions).keys().cloned().collect()
+        self.world.names()
     }
 
     /// Ends all idle sandboxes, so that the next invocation starts cold.
@@ -97,31 +128,65 @@ impl Functions {
         }
     }
 
-    fn find(&self, name: &str) -> Option<Arc<Function>> {
-        // A name, or an ARN that ends in it.
-        lock(&self.world.functions).get(name.rsplit(':').next().unwrap_or(name)).map(Arc::clone)
+    /// Ends everything, also what is under way. What is invoked afterwards fails.
+    pub fn end(&self) {
+        self.end.send_replace(());
+        self.recycle();
     }
 
-    /// Invokes a function and waits for its answer. Fails only if there is no such function or the event is too large.
+    /// Ends everything and waits until the processes are gone.
+    pub async fn stop(&self) {
+        self.end.send_replace(());
+        let functions: Vec<_> = lock(&self.world.functions).values().map(Arc::clone).collect();
+        for function in functions {
+            let (slots, all) = (Arc::clone(&lock(&function.slots)), lock(&function.config).0.concurrency);
+            // Whoever has a slot gives it back after its process.
+            let _all = slots.acquire_many(u32::try_from(all).unwrap_or(u32::MAX)).await;
+            let idle = std::mem::take(&mut *lock(&function.idle));
+            for sandbox in idle {
+                sandbox.end().await;
+            }
+        }
+    }
+
+    /// Invokes a function and waits for its answer. Fails only if there is no such function, the event is too large or
+    /// the functions were stopped.
     pub async fn invoke(&self, name: &str, payload: Bytes) -> Result<Report, String> {
-        self.attempt(name, payload, None, 1, self.request_id()).await
+        self.world.attempt(name, payload, None, 1, self.world.request_id()).await
     }
 
     /// Invokes a function as an EventBridge rule does: asynchronously, and again if it fails, with the delays between.
     pub fn invoke_async(&self, name: &str, rule: &str, payload: Bytes) {
-        let (functions, name, rule) = (self.clone(), name.to_owned(), rule.to_owned());
-        tokio::spawn(async move {
-            let retries = functions.config(&name).map_or(0, |config| config.retries);
-            let request_id = functions.request_id();
-            for attempt in 1..=retries + 1 {
-                let report = functions.attempt(&name, payload.clone(), Some(&rule), attempt, request_id.clone()).await;
-                if !report.is_ok_and(|report| report.answer.is_err()) {
-                    return;
-                }
-                let wait = functions.world.retry_after.get(attempt as usize - 1);
-                sleep(wait.copied().unwrap_or_default()).await;
+        let (world, name, rule) = (Arc::clone(&self.world), name.to_owned(), rule.to_owned());
+        tokio::spawn(async move { world.attempts(&name, payload, &rule).await });
+    }
+}
+
+impl World {
+    fn names(&self) -> Vec<String> {
+        lock(&self.functions).keys().cloned().collect()
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Function>> {
+        // A name, or an ARN that ends in it.
+        lock(&self.functions).get(name.rsplit(':').next().unwrap_or(name)).map(Arc::clone)
+    }
+
+    async fn attempts(&self, name: &str, payload: Bytes, rule: &str) {
+        let retries = self.find(name).map_or(0, |function| lock(&function.config).0.retries);
+        let (request_id, mut ended) = (self.request_id(), self.ended.clone());
+        for attempt in 1..=retries + 1 {
+            let report = self.attempt(name, payload.clone(), Some(rule), attempt, request_id.clone()).await;
+            if !report.is_ok_and(|report| report.answer.is_err()) {
+                return;
             }
-        });
+            let wait = self.retry_after.get(attempt as usize - 1).copied().unwrap_or_default();
+            tokio::select! {
+                biased;
+                _ = ended.changed() => return,
+                () = sleep(wait) => {}
+            }
+        }
     }
 
     async fn attempt(
@@ -138,9 +203,16 @@ impl Functions {
         if payload.len() > LARGEST_EVENT {
             return Err(format!("the event has {} bytes, and Lambda takes at most {LARGEST_EVENT}", payload.len()));
         }
-        let _slot = function.slots.acquire().await.map_err(|error| error.to_string())?;
+        let stopped = || format!("{name} was not invoked, or not to its end: the lab is ending");
+        let mut ended = self.ended.clone();
+        let slots = Arc::clone(&lock(&function.slots));
+        let _slot = tokio::select! {
+            biased;
+            _ = ended.changed() => return Err(stopped()),
+            slot = slots.acquire() => slot.map_err(|error| error.to_string())?,
+        };
         let (config, generation) = lock(&function.config).clone();
-        let idle = lock(&function.idle).pop();
+        let idle = function.idle(generation);
         let mut report = Report {
             function: config.name.clone(),
             request_id,
@@ -160,11 +232,18 @@ impl Functions {
         match sandbox {
             Err(error) => report.answer = Err(FunctionError::new("Runtime.InvalidEntrypoint", error)),
             Ok(mut sandbox) => {
-                let arn = arn(&config.name, &self.world.region);
-                let ran = sandbox.invoke(&report.request_id, arn, payload, config.timeout).await;
+                let arn = arn(&config.name, &self.region);
+                let ran = tokio::select! {
+                    biased;
+                    _ = ended.changed() => {
+                        sandbox.end().await;
+                        return Err(stopped());
+                    }
+                    ran = sandbox.invoke(&report.request_id, arn, payload, config.timeout) => ran,
+                };
                 (report.init, report.duration, report.memory_kib) = (ran.init, ran.duration, ran.memory_kib);
                 (report.answer, report.log) = (ran.answer, ran.log);
-                report.calls = self.world.journal.calls(|call: &Happened| {
+                report.calls = self.journal.calls(|call: &Happened| {
                     call.began >= ran.began && call.caller.access_key() == Some(&sandbox.access_key)
                 });
                 if ran.healthy && sandbox.generation == lock(&function.config).1 {
@@ -172,12 +251,12 @@ impl Functions {
                 }
             }
         }
-        self.world.journal.tell(Happening::Invocation(Box::new(report.clone())));
+        self.journal.tell(Happening::Invocation(Box::new(report.clone())));
         Ok(report)
     }
 
     async fn start(&self, config: &Config, generation: u64) -> Result<Sandbox, String> {
-        let number = self.world.numbers.fetch_add(1, Ordering::Relaxed);
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let access_key = format!("ASIALAB{number:013}");
         let caller = Caller::Role {
             account: ACCOUNT.to_owned(),
@@ -185,17 +264,26 @@ impl Functions {
             session: config.name.clone(),
             access_key: access_key.clone(),
         };
-        self.world.identities.add(&access_key, caller);
-        let (journal, name) = (self.world.journal.clone(), config.name.clone());
+        self.identities.add(&access_key, caller);
+        let (journal, name) = (self.journal.clone(), config.name.clone());
         let watch: Watch = Arc::new(move |line: &str| {
             journal.tell(Happening::Log { function: name.clone(), line: line.to_owned() });
         });
-        Sandbox::start(config, generation, access_key, &self.world.environment, watch).await
+        Sandbox::start(config, generation, access_key, &self.environment, self.init_limit, watch).await
     }
 
     fn request_id(&self) -> String {
-        let number = self.world.numbers.fetch_add(1, Ordering::Relaxed);
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         format!("{:08x}-1ab0-4000-8000-{number:012x}", std::process::id())
+    }
+}
+
+impl Function {
+    /// A process that waits for an event and has this configuration. Those that have an older one end.
+    fn idle(&self, generation: u64) -> Option<Sandbox> {
+        let mut idle = lock(&self.idle);
+        idle.retain_mut(|sandbox| sandbox.generation == generation && sandbox.alive());
+        idle.pop()
     }
 }
 

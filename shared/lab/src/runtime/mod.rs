@@ -6,6 +6,7 @@
 
 mod api;
 mod function;
+mod log;
 mod sandbox;
 
 pub use function::{Function, Functions};
@@ -114,6 +115,7 @@ fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Res
     serializer.serialize_f64((duration.as_secs_f64() * 1e5).round() / 100.0)
 }
 
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
 fn milliseconds_option<S: serde::Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     match duration {
         Some(duration) => milliseconds(duration, serializer),

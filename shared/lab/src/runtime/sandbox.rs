@@ -1,17 +1,16 @@
 //! One sandbox: a child process and the Runtime API that it talks to.
 
 use super::api::{Delivery, RuntimeApi, Said};
-use super::{Config, FunctionError, INIT_LIMIT};
+use super::log::{Log, Watch};
+use super::{Config, FunctionError};
 use crate::call::ACCOUNT;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep_until};
 
 /// A program that speaks to the Runtime API: a `bootstrap`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,17 +30,15 @@ impl Program {
     }
 }
 
-/// A log line of a function, for who watches.
-pub(super) type Watch = Arc<dyn Fn(&str) + Send + Sync>;
-
 /// A function's process.
 pub(super) struct Sandbox {
     child: Child,
     api: RuntimeApi,
     spawned: Instant,
     init: Option<Duration>,
+    init_limit: Duration,
     ready: bool,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Log,
     memory_kib: u64,
     memory_limit_kib: u64,
     /// The access key that the process signs with; by it the gateway knows its calls.
@@ -77,10 +74,12 @@ impl Sandbox {
         generation: u64,
         access_key: String,
         world: &BTreeMap<String, String>,
+        init_limit: Duration,
         watch: Watch,
     ) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{} could not be started: {error}", config.program.path.display());
         let api = RuntimeApi::start().await.map_err(failed)?;
+        let (log, output) = Log::open(watch).map_err(failed)?;
         let mut command = Command::new(&config.program.path);
         command
             .args(&config.program.arguments)
@@ -90,26 +89,20 @@ impl Sandbox {
             .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
             .envs(&config.environment)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output.try_clone().map_err(failed)?)
+            .stderr(output)
             .kill_on_drop(true);
         if let Some(directory) = &config.program.directory {
             command.current_dir(directory);
         }
         let spawned = Instant::now();
-        let mut child = command.spawn().map_err(failed)?;
-        let log = Arc::new(Mutex::new(Vec::new()));
-        if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(collect(stdout, Arc::clone(&log), Arc::clone(&watch)));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(collect(stderr, Arc::clone(&log), watch));
-        }
+        let child = command.spawn().map_err(failed)?;
         Ok(Self {
             child,
             api,
             spawned,
             init: None,
+            init_limit,
             ready: false,
             log,
             memory_kib: 0,
@@ -122,9 +115,12 @@ impl Sandbox {
     /// Hands over one event and waits for its answer.
     pub async fn invoke(&mut self, request_id: &str, arn: String, payload: Bytes, timeout: Duration) -> Ran {
         let cold = self.init.is_none();
-        if let Err(error) = self.wait_until_ready().await {
+        let until = self.spawned + self.init_limit;
+        if let Err(error) = self.wait_until_ready(until).await {
             let (began, init) = (Instant::now(), self.init.filter(|_| cold));
-            let log = self.take_log();
+            self.measure();
+            let _ = self.child.kill().await;
+            let log = self.log.take(true);
             return Ran {
                 answer: Err(error),
                 init,
@@ -140,23 +136,36 @@ impl Sandbox {
         let began = Instant::now();
         // The receiving end lives as long as the server, and that as long as the sandbox.
         let _ = self.api.deliver.send(Delivery { request_id: request_id.to_owned(), arn, deadline, payload });
-        let answer = self.answer(request_id, timeout).await;
+        let until = began + timeout;
+        let answer = self.answer(request_id, timeout, until).await;
         let duration = began.elapsed();
         self.measure();
         let mut healthy = !matches!(&answer, Err(error) if error.error_type.starts_with("Sandbox.") || error.error_type == "Runtime.ExitError");
         if healthy {
             // Lambda too counts an invocation as over when the function asks for the next event.
-            healthy = self.wait_until_ready().await.is_ok();
-        } else {
+            healthy = self.wait_until_ready(until).await.is_ok();
+        }
+        if !healthy {
             let _ = self.child.kill().await;
         }
-        let init = self.init.filter(|_| cold);
-        Ran { answer, init, began, duration, memory_kib: self.memory_kib, log: self.take_log(), healthy }
+        let (init, log) = (self.init.filter(|_| cold), self.log.take(!healthy));
+        Ran { answer, init, began, duration, memory_kib: self.memory_kib, log, healthy }
     }
 
-    async fn answer(&mut self, request_id: &str, timeout: Duration) -> Result<Bytes, FunctionError> {
+    /// Whether the process is still there.
+    pub fn alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends the process and waits until it is gone.
+    pub async fn end(mut self) {
+        // A child that cannot be killed is already gone.
+        let _ = self.child.kill().await;
+    }
+
+    async fn answer(&mut self, request_id: &str, timeout: Duration, until: Instant) -> Result<Bytes, FunctionError> {
         loop {
-            match self.next(timeout).await {
+            match self.next(until).await {
                 Ended::Said(Some(Said::Response(id, body))) if id == request_id => return Ok(body),
                 Ended::Said(Some(Said::Error(id, body))) if id == request_id => return Err(error(&body)),
                 Ended::Said(Some(_)) => {}
@@ -169,9 +178,9 @@ impl Sandbox {
         }
     }
 
-    async fn wait_until_ready(&mut self) -> Result<(), FunctionError> {
+    async fn wait_until_ready(&mut self, until: Instant) -> Result<(), FunctionError> {
         while !self.ready {
-            match self.next(INIT_LIMIT).await {
+            match self.next(until).await {
                 Ended::Said(Some(Said::Next)) => {
                     self.ready = true;
                     self.init.get_or_insert_with(|| self.spawned.elapsed());
@@ -179,7 +188,7 @@ impl Sandbox {
                 Ended::Said(Some(Said::InitError(body))) => return Err(error(&body)),
                 Ended::Said(Some(_)) => {}
                 Ended::TimedOut => {
-                    let message = format!("no event was asked for within {} seconds", INIT_LIMIT.as_secs());
+                    let message = format!("no event was asked for within {:.2} seconds", self.init_limit.as_secs_f64());
                     return Err(FunctionError::new("Sandbox.InitTimedout", message));
                 }
                 ended => return Err(self.died(ended)),
@@ -188,8 +197,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// The next thing that happens, within a time.
-    async fn next(&mut self, limit: Duration) -> Ended {
+    /// The next thing that happens until a moment.
+    async fn next(&mut self, until: Instant) -> Ended {
         let (pid, memory_limit) = (self.child.id(), self.memory_limit_kib);
         let too_big = async {
             let mut ticks = interval(Duration::from_millis(20));
@@ -206,7 +215,7 @@ impl Sandbox {
             said = self.api.said.recv() => Ended::Said(said),
             exited = self.child.wait() => Ended::Exited(exited),
             () = too_big => Ended::OutOfMemory,
-            () = sleep(limit) => Ended::TimedOut,
+            () = sleep_until(until.into()) => Ended::TimedOut,
         }
     }
 
@@ -225,10 +234,6 @@ impl Sandbox {
 
     fn measure(&mut self) {
         self.memory_kib = self.child.id().and_then(high_water_mark_kib).unwrap_or(0).max(self.memory_kib);
-    }
-
-    fn take_log(&self) -> Vec<String> {
-        std::mem::take(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -264,14 +269,6 @@ fn high_water_mark_kib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
-}
-
-async fn collect(stream: impl AsyncRead + Unpin, log: Arc<Mutex<Vec<String>>>, watch: Watch) {
-    let mut lines = BufReader::new(stream).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        watch(&line);
-        log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-    }
 }
 
 fn error(body: &[u8]) -> FunctionError {

@@ -1,0 +1,215 @@
+//! The real command `suture`, as a person runs it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
+
+use http::Method;
+use lab::http::{ApiRequest, Upstream};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use system_tests::{PATIENCE, workspace};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{sleep, timeout};
+
+/// The command's binary, and beside it the functions, so that no test waits for a build but here.
+async fn suture() -> PathBuf {
+    let packages = ["suture", "s3-public-bucket"].map(str::to_owned);
+    let built = lab::programs::build(&workspace(), &packages, false).await.unwrap();
+    built["suture"].path.clone()
+}
+
+async fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(suture().await);
+    command.args(arguments).current_dir(workspace()).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs it to its end: its exit code, and what it said on either stream.
+async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = timeout(PATIENCE, command(arguments).await.output()).await.unwrap().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// `suture lab`, running.
+struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    address: String,
+}
+
+impl Running {
+    async fn start(arguments: &[&str]) -> Self {
+        let mut command = command(&["lab", "--port", "0", "--json"]).await;
+        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lab = Self { child, lines, address: String::new() };
+        let first = lab.line().await;
+        first["lab"].as_str().unwrap().strip_prefix("http://").unwrap().clone_into(&mut lab.address);
+        lab
+    }
+
+    async fn line(&mut self) -> Value {
+        let line = timeout(PATIENCE, self.lines.next_line()).await.unwrap().unwrap().unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The next line that is an invocation.
+    async fn invocation(&mut self) -> Value {
+        loop {
+            let mut line = self.line().await;
+            if line["invocation"].is_object() {
+                return line["invocation"].take();
+            }
+        }
+    }
+
+    async fn call(&self, method: Method, target: &str) -> u16 {
+        let request = ApiRequest::new(method, target).header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0",
+        );
+        let gateway = Upstream::new(self.address.parse().unwrap());
+        timeout(PATIENCE, gateway.send(request)).await.unwrap().unwrap().status.as_u16()
+    }
+
+    /// The processes that it has started.
+    fn children(&self) -> BTreeSet<u32> {
+        let parent = self.child.id().unwrap().to_string();
+        let processes =
+            std::fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok());
+        processes.filter(|pid| stat(*pid).is_some_and(|fields| fields[1] == parent)).collect()
+    }
+
+    async fn signal(&mut self, signal: &str) -> ExitStatus {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().await.unwrap().success());
+        timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap()
+    }
+}
+
+/// A process's state, its parent and what follows; none if it is gone.
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let fields: Vec<_> = fields.split(' ').map(str::to_owned).collect();
+    (fields[0] != "Z").then_some(fields)
+}
+
+#[tokio::test]
+async fn the_demo_works() {
+    let (code, out, errors) = run(&["demo", "--json"]).await;
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{out}");
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(told["ok"], true);
+    let steps = told["steps"].as_array().unwrap();
+    let ids: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["plan", "fix", "loop", "again", "guard", "undo"]);
+    for step in steps {
+        assert_eq!(step["ok"], true, "{step}");
+        let checks = step["checks"].as_array().unwrap();
+        assert!(!checks.is_empty() && checks.iter().all(|check| check["seen"] == true), "{step}");
+    }
+    let calls = steps[1]["invocation"]["calls"].as_array().unwrap();
+    assert_eq!(calls.iter().filter(|call| call["writes"] == true).count(), 1, "{calls:?}");
+    assert!(calls.iter().all(|call| call["caller"]["type"] == "role"), "{calls:?}");
+
+    // For people, without colours in a pipe.
+    let (code, out, _) = run(&["demo"]).await;
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("Every step was seen to work") && !out.contains('\u{1b}'), "{out}");
+}
+
+#[tokio::test]
+async fn the_lab_fixes_what_is_opened_and_ends_when_told() {
+    for signal in ["-INT", "-TERM"] {
+        let mut lab = Running::start(&["--fault", "s3:PutPublicAccessBlock=throttle*1"]).await;
+        assert_eq!(lab.call(Method::DELETE, "/clinic-scans?publicAccessBlock").await, 204);
+        let invocation = lab.invocation().await;
+        assert_eq!(invocation["answer"]["records"][0]["outcome"], "fixed", "{invocation}");
+        assert_eq!(
+            invocation["calls"].as_array().unwrap().len(),
+            6,
+            "one more than usual, for the fault: {invocation}"
+        );
+        assert_eq!(lab.call(Method::GET, "/clinic-scans?publicAccessBlock").await, 200);
+        let children = lab.children();
+        assert_eq!(children.len(), 2, "moto and the function");
+        let status = lab.signal(signal).await;
+        assert_eq!(status.code(), Some(0), "{signal}");
+        assert!(children.iter().all(|pid| stat(*pid).is_none()), "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn the_lab_in_mode_plan_only_says_so() {
+    let mut lab = Running::start(&["--mode", "plan", "--parameter", "PublicWebsites=close"]).await;
+    assert_eq!(lab.call(Method::DELETE, "/clinic-billing?publicAccessBlock").await, 204);
+    assert_eq!(lab.invocation().await["answer"]["records"][0]["outcome"], "planned");
+    assert_eq!(lab.call(Method::GET, "/clinic-billing?publicAccessBlock").await, 404);
+    assert_eq!(lab.signal("-INT").await.code(), Some(0));
+}
+
+/// However it ends: not even a kill leaves a process behind.
+#[tokio::test]
+async fn a_killed_lab_leaves_nothing() {
+    let mut lab = Running::start(&[]).await;
+    assert_eq!(lab.call(Method::DELETE, "/clinic-scans?publicAccessBlock").await, 204);
+    lab.invocation().await;
+    let children = lab.children();
+    assert_eq!(children.len(), 2);
+    lab.signal("-KILL").await;
+    let until = Instant::now() + PATIENCE;
+    while children.iter().any(|pid| stat(*pid).is_some()) {
+        assert!(Instant::now() < until, "{children:?} are still there");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lab_that_loses_its_aws_says_so() {
+    let mut lab = Running::start(&[]).await;
+    let moto = lab.children().into_iter().next().unwrap().to_string();
+    assert!(Command::new("kill").args(["-KILL", &moto]).status().await.unwrap().success());
+    let status = timeout(PATIENCE, lab.child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn the_quirks_are_listed() {
+    let (code, out, _) = run(&["lab", "--quirks"]).await;
+    assert_eq!(code, Some(0));
+    for quirk in lab::quirks::QUIRKS {
+        assert!(out.contains(quirk.id) && out.contains(quirk.source), "{}", quirk.id);
+    }
+    let (_, out, _) = run(&["lab", "--quirks", "--json"]).await;
+    let listed: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: Vec<_> = listed.iter().map(|quirk| quirk["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, lab::quirks::QUIRKS.iter().map(|quirk| quirk.id).collect::<Vec<_>>());
+    assert!(listed.iter().all(|quirk| quirk["aws"] != json!(null) && quirk["moto"] != json!(null)));
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_told_in_a_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, expected) in [
+        (vec!["lab", "--port", &port], "end what uses it, or choose another with --port"),
+        (vec!["lab", "--port", "0", "--parameter", "Surprise=1"], "no parameter Surprise"),
+        (vec!["lab", "--port", "0", "--parameter", "PublicWebsites=maybe"], "is not one of refuse, close"),
+        (vec!["lab", "--fault", "s3:PutPublicAccessBlock=explode"], "is no fault; write it like"),
+        (vec!["lab", "--parameter", "Mode"], "NAME=VALUE"),
+        (vec!["lab", "--mode", "wild"], "possible values: plan, enforce"),
+    ] {
+        let (code, out, errors) = run(&arguments).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {errors}");
+        assert!(errors.starts_with("error: ") && errors.contains(expected), "{arguments:?}: {errors}");
+        if !errors.contains("--help") {
+            assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+        }
+    }
+}
