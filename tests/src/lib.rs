@@ -133,7 +133,10 @@ pub async fn deployed(parameters: &[(&str, &str)]) -> Lab {
         faults: Vec::new(),
         retry_after: [Duration::from_millis(20); 2],
     };
-    Lab::start(options, &|_| {}).await.unwrap()
+    let lab = Lab::start(options, &|_| {}).await.unwrap();
+    // The lab that the tests of a binary share is never stopped, which would do this.
+    lab.forget_log();
+    lab
 }
 
 /// The functions' binaries, built once for each process.

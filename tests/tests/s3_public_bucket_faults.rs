@@ -167,7 +167,8 @@ fn what_lasts_too_long_for_one_invocation_is_left_to_lambdas_retries() {
         // Nor is one that cannot be read back, as long as there is time.
         in_seconds(lab, 4);
         let bucket = open_bucket(lab, "scans").await;
-        faults(lab, &[]);
+        // The write takes its time, so that the next fault is there before the reading-back.
+        faults(lab, &["s3:PutPublicAccessBlock=latency:500"]);
         let mut happenings = lab.listen();
         let (report, ()) = tokio::join!(told(lab, &bucket), async {
             about_to_write(&mut happenings).await;

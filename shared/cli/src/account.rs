@@ -3,6 +3,7 @@
 use crate::show::Progress;
 use ::lab::call::{ACCOUNT, Caller};
 use ::lab::faults::Fault;
+use ::lab::runtime::Program;
 use ::lab::template::{Template, World};
 use ::lab::{Lab, Options, programs, python};
 use bytes::Bytes;
@@ -32,21 +33,28 @@ pub struct Deployment {
     pub faults: Vec<Fault>,
 }
 
-/// Builds the functions, starts a local AWS with them deployed in it, and puts the clinic's buckets there.
-pub async fn start(deployment: Deployment, progress: &Progress) -> Result<Lab, String> {
+/// Builds the functions that the template deploys.
+pub async fn build(progress: &Progress) -> Result<BTreeMap<String, Program>, String> {
+    progress.say("building the functions (minutes, the first time)");
     let workspace = programs::workspace()?;
-    progress.say("building the functions");
-    let template = workspace.join("template.yaml");
-    let functions = Template::read(&template, &World::default())?.functions;
+    let functions = Template::read(&workspace.join("template.yaml"), &World::default())?.functions;
     let packages: Vec<String> = functions.into_iter().map(|function| function.code_dir).collect();
-    let programs = programs::build(&workspace, &packages, false).await?;
+    programs::build(&workspace, &packages, false).await
+}
+
+/// Starts a local AWS with the functions deployed in it, and puts the clinic's buckets there.
+pub async fn start(
+    programs: BTreeMap<String, Program>,
+    deployment: Deployment,
+    progress: &Progress,
+) -> Result<Lab, String> {
     let mut parameters =
         BTreeMap::from([("Mode".to_owned(), deployment.mode.to_owned()), ("Regions".to_owned(), REGIONS.to_owned())]);
     parameters.extend(deployment.parameters);
     let options = Options {
         home: python::home(),
         port: deployment.port,
-        template,
+        template: programs::workspace()?.join("template.yaml"),
         programs,
         parameters,
         faults: deployment.faults,

@@ -68,8 +68,9 @@ impl Step {
 pub async fn run(arguments: Arguments) -> Result<bool, String> {
     let progress = Progress::start();
     let deployment = Deployment { mode: "plan", parameters: Vec::new(), port: 0, faults: Vec::new() };
+    let programs = account::build(&progress).await?;
     let begun = Instant::now();
-    let started = account::start(deployment, &progress).await;
+    let started = account::start(programs, deployment, &progress).await;
     progress.end();
     let mut lab = started?;
     if !arguments.json {

@@ -70,8 +70,9 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
         port: arguments.port,
         faults: arguments.fault,
     };
+    let start = async { account::start(account::build(&progress).await?, deployment, &progress).await };
     let started = tokio::select! {
-        lab = account::start(deployment, &progress) => lab,
+        lab = start => lab,
         _ = interrupt.recv() => return Ok(true),
         _ = terminate.recv() => return Ok(true),
     };
@@ -131,11 +132,13 @@ fn print(happening: &Happening) {
     }
 }
 
-/// An invocation in a line for each record: which function, what it did, how long it took, with which calls.
+/// An invocation in a line for each record: which function, what it did, how long it took, the most memory that its
+/// process has used, and with which calls.
 pub fn told(report: &Report) -> String {
     let cold = report.init.map_or(String::new(), |init| format!(", cold start {}", show::ms(init)));
     let attempt = if report.attempt > 1 { format!(", try {}", report.attempt) } else { String::new() };
-    let time = format!("{}{cold}{attempt}", show::ms(report.duration));
+    let memory = report.memory_kib.div_ceil(1024);
+    let time = format!("{}{cold}{attempt}, {memory} MiB", show::ms(report.duration));
     let name = show::head(&report.function);
     let mut text = String::new();
     let answer = report.json();

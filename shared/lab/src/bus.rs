@@ -31,7 +31,7 @@ const MOST_ALTERNATIVES: usize = 1000;
 pub struct Rule {
     /// The rule's name.
     pub name: String,
-    /// What the rule wakes: for the lab, the logical id of a function.
+    /// The function that the rule wakes.
     pub target: String,
     /// The event pattern, as the template has it.
     pub pattern: Value,

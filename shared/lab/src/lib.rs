@@ -85,6 +85,7 @@ impl Drop for Lab {
         self.server.abort();
         // Whoever still has the gateway keeps no process alive by it.
         self.gateway.functions.end();
+        self.forget_log();
     }
 }
 
@@ -203,13 +204,17 @@ impl Lab {
         // An error is what an aborted task ends with.
         let _ = (&mut self.server).await;
         self.gateway.functions.stop().await;
+        self.forget_log();
         if let Some(moto) = self.moto.take() {
-            let died = moto.process().is_none();
             moto.stop().await;
-            // The log is named for the port: left there, each run would add one. It stays where it tells why moto died.
-            if !died {
-                let _ = tokio::fs::remove_file(&self.log).await;
-            }
+        }
+    }
+
+    /// Removes the log, which is named for the port: left there, each run would add one. It stays if it tells why moto
+    /// died.
+    pub fn forget_log(&self) {
+        if self.process().is_some() {
+            let _ = std::fs::remove_file(&self.log);
         }
     }
 }
