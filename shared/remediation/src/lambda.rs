@@ -4,6 +4,7 @@
 //! trusted with writes. Lambda then starts a new sandbox and delivers the event again, and the plan is made afresh from
 //! the live state.
 
+use crate::connection::OneConnector;
 use crate::control::{Cloud, Control};
 use crate::driver::{self, Run};
 use crate::event::{self, LARGEST_EVENT, Request, Unread};
@@ -82,6 +83,7 @@ pub async fn sdk_config() -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(100)))
         .timeout_config(timeouts)
+        .http_client(OneConnector::default())
         // It watches for slow downloads; ours are a few hundred bytes.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Ok(name) = AppName::new("suture") {

@@ -7,6 +7,7 @@
 //!
 //! The engine names no AWS service and decides nothing about any.
 
+mod connection;
 pub mod control;
 pub mod driver;
 pub mod event;

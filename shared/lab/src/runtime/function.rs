@@ -221,6 +221,7 @@ impl World {
             init: None,
             duration: Duration::ZERO,
             memory_kib: 0,
+            cpu: Duration::ZERO,
             answer: Ok(Bytes::new()),
             calls: Vec::new(),
             log: Vec::new(),
@@ -242,6 +243,7 @@ impl World {
                     ran = sandbox.invoke(&report.request_id, arn, payload, config.timeout) => ran,
                 };
                 (report.init, report.duration, report.memory_kib) = (ran.init, ran.duration, ran.memory_kib);
+                report.cpu = ran.cpu;
                 (report.answer, report.log) = (ran.answer, ran.log);
                 report.calls = self.journal.calls(|call: &Happened| {
                     call.began >= ran.began && call.caller.access_key() == Some(&sandbox.access_key)

@@ -66,6 +66,9 @@ pub struct Report {
     pub duration: Duration,
     /// The most memory that the process has used so far, in KiB.
     pub memory_kib: u64,
+    /// The CPU time that the process took from the event to its answer.
+    #[serde(serialize_with = "milliseconds")]
+    pub cpu: Duration,
     /// The answer, or how the invocation failed.
     #[serde(serialize_with = "answer")]
     pub answer: Result<Bytes, FunctionError>,

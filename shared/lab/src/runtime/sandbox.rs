@@ -54,6 +54,7 @@ pub(super) struct Ran {
     pub began: Instant,
     pub duration: Duration,
     pub memory_kib: u64,
+    pub cpu: Duration,
     pub log: Vec<String>,
     /// Whether the process can take another event.
     pub healthy: bool,
@@ -127,18 +128,20 @@ impl Sandbox {
                 began,
                 duration: Duration::ZERO,
                 memory_kib: self.memory_kib,
+                cpu: Duration::ZERO,
                 log,
                 healthy: false,
             };
         }
         self.ready = false;
         let deadline = SystemTime::now() + timeout;
-        let began = Instant::now();
+        let (began, cpu) = (Instant::now(), self.cpu());
         // The receiving end lives as long as the server, and that as long as the sandbox.
         let _ = self.api.deliver.send(Delivery { request_id: request_id.to_owned(), arn, deadline, payload });
         let until = began + timeout;
         let answer = self.answer(request_id, timeout, until).await;
         let duration = began.elapsed();
+        let cpu = self.cpu().saturating_sub(cpu);
         self.measure();
         let mut healthy = !matches!(&answer, Err(error) if error.error_type.starts_with("Sandbox.") || error.error_type == "Runtime.ExitError");
         if healthy {
@@ -149,7 +152,7 @@ impl Sandbox {
             let _ = self.child.kill().await;
         }
         let (init, log) = (self.init.filter(|_| cold), self.log.take(!healthy));
-        Ran { answer, init, began, duration, memory_kib: self.memory_kib, log, healthy }
+        Ran { answer, init, began, duration, memory_kib: self.memory_kib, cpu, log, healthy }
     }
 
     /// Whether the process is still there.
@@ -232,6 +235,11 @@ impl Sandbox {
         FunctionError::new("Runtime.ExitError", format!("the process ended: {why}"))
     }
 
+    /// The CPU time of the process so far.
+    fn cpu(&self) -> Duration {
+        self.child.id().and_then(cpu_time).unwrap_or_default()
+    }
+
     fn measure(&mut self) {
         self.memory_kib = self.child.id().and_then(high_water_mark_kib).unwrap_or(0).max(self.memory_kib);
     }
@@ -269,6 +277,17 @@ fn high_water_mark_kib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// The time that a process's threads have been on a CPU, by the scheduler's own count; none if it is gone.
+/// <https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat>
+fn cpu_time(pid: u32) -> Option<Duration> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let nanoseconds = threads.flatten().filter_map(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Some(Duration::from_nanos(nanoseconds.sum()))
 }
 
 fn error(body: &[u8]) -> FunctionError {
