@@ -176,11 +176,13 @@ pub async fn invoke(lab: &Lab, function: &str, event: &Value) -> Report {
     timeout(PATIENCE, lab.invoke(function, event)).await.unwrap().unwrap()
 }
 
-/// The next invocation by a rule that is about this resource, whatever it came to.
-pub async fn reported(happenings: &mut Receiver<Happening>, resource: &str) -> Report {
+/// The next invocation of this function by a rule that is about this resource, whatever it came to. One event can wake
+/// several functions.
+pub async fn reported(happenings: &mut Receiver<Happening>, function: &str, resource: &str) -> Report {
     let seen = async {
         loop {
             if let Happening::Invocation(report) = happenings.recv().await.unwrap()
+                && report.function == function
                 && report.rule.is_some()
                 && report.log.iter().any(|line| line.contains(resource))
             {
@@ -191,12 +193,19 @@ pub async fn reported(happenings: &mut Receiver<Happening>, resource: &str) -> R
     timeout(PATIENCE, seen).await.expect("an invocation")
 }
 
-/// Does something that must succeed, and waits for the invocation that its event leads to.
-pub async fn leads_to(lab: &Lab, client: &Client, method: Method, target: &str, body: impl Into<Bytes>) -> Report {
+/// Does something that must succeed, and waits for the invocation of this function that its event leads to.
+pub async fn leads_to(
+    lab: &Lab,
+    function: &str,
+    client: &Client,
+    method: Method,
+    target: &str,
+    body: impl Into<Bytes>,
+) -> Report {
     let resource = target.trim_start_matches('/').split(['?', '/']).next().unwrap_or_default().to_owned();
     let mut happenings = lab.listen();
     client.must(method, target, body).await.unwrap();
-    reported(&mut happenings, &resource).await
+    reported(&mut happenings, function, &resource).await
 }
 
 /// The one record of an invocation's answer.

@@ -10,14 +10,14 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use system_tests::{PATIENCE, workspace};
+use system_tests::{PATIENCE, folders, workspace};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
 /// The command's binary, and beside it the functions, so that no test waits for a build but here.
 async fn suture() -> PathBuf {
-    let packages = ["suture", "s3-public-bucket"].map(str::to_owned);
+    let packages = [folders(), vec!["suture".to_owned()]].concat();
     let built = lab::programs::build(&workspace(), &packages, false).await.unwrap();
     built["suture"].path.clone()
 }

@@ -34,7 +34,7 @@ fn a_deleted_block_is_put_back_by_one_invocation() {
         let bucket = bucket(lab, "scans").await;
         let mut happenings = lab.listen();
         alice(lab).must(Method::DELETE, &format!("/{bucket}?publicAccessBlock"), "").await.unwrap();
-        let report = reported(&mut happenings, &bucket).await;
+        let report = reported(&mut happenings, FUNCTION, &bucket).await;
         let record = record(&report);
         assert_eq!((&record["outcome"], &record["why"]), (&json!("fixed"), &json!("read back and seen")));
         assert_eq!(sorted(calls(&report)), FIX);
@@ -47,7 +47,7 @@ fn a_deleted_block_is_put_back_by_one_invocation() {
         assert_eq!(record["before"]["block"], Value::Null);
 
         // Its own write is an event too, and wakes nobody: the next invocation about the bucket is somebody's next call.
-        let next = leads_to(lab, &alice(lab), Method::PUT, &format!("/{bucket}?website"), WEBSITE).await;
+        let next = leads_to(lab, FUNCTION, &alice(lab), Method::PUT, &format!("/{bucket}?website"), WEBSITE).await;
         assert_eq!(record_call(&next), "PutBucketWebsite");
         let own = lab.calls(|call| call.resource.as_deref() == Some(&bucket) && call.writes);
         assert_eq!(own.iter().filter(|call| call.operation == "PutPublicAccessBlock").count(), 1);
@@ -83,7 +83,7 @@ fn a_partial_block_is_filled_and_what_was_on_is_never_off() {
             let bucket = bucket(lab, "scans").await;
             let on: Vec<_> = SETTINGS.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, s)| *s).collect();
             let target = format!("/{bucket}?publicAccessBlock");
-            let report = leads_to(lab, &alice(lab), Method::PUT, &target, block(&on)).await;
+            let report = leads_to(lab, FUNCTION, &alice(lab), Method::PUT, &target, block(&on)).await;
             assert_eq!((outcome(&report), sorted(calls(&report))), ("fixed".into(), FIX.map(str::to_owned).to_vec()));
             assert_eq!(settings(lab, &bucket).await.unwrap(), SETTINGS);
             let change = &record(&report)["changes"][0]["put-public-access-block"];
@@ -132,7 +132,7 @@ fn a_bucket_in_another_region() {
         };
         let (bucket, client) = make("eu-west-1").await;
         let target = format!("/{bucket}?publicAccessBlock");
-        let report = leads_to(lab, &client, Method::DELETE, &target, "").await;
+        let report = leads_to(lab, FUNCTION, &client, Method::DELETE, &target, "").await;
         assert_eq!((outcome(&report), &record(&report)["resource"]["region"]), ("fixed".into(), &json!("eu-west-1")));
 
         // An event that names the wrong region is followed to where the bucket is.
@@ -144,11 +144,12 @@ fn a_bucket_in_another_region() {
         let created = fresh("scans");
         let place =
             "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
-        let report = leads_to(lab, &alice(lab), Method::PUT, &format!("/{created}"), place).await;
+        let report = leads_to(lab, FUNCTION, &alice(lab), Method::PUT, &format!("/{created}"), place).await;
         assert_eq!((outcome(&report), record_call(&report)), ("compliant".into(), "CreateBucket".into()));
 
         let (bucket, client) = make("ap-southeast-2").await;
-        let report = leads_to(lab, &client, Method::DELETE, &format!("/{bucket}?publicAccessBlock"), "").await;
+        let report =
+            leads_to(lab, FUNCTION, &client, Method::DELETE, &format!("/{bucket}?publicAccessBlock"), "").await;
         assert_eq!((outcome(&report), record(&report)["refused_by"].clone()), ("refused".into(), json!("region")));
         assert!(report.calls.is_empty());
         let report = invoke(lab, FUNCTION, &about("delete-public-access-block", &bucket)).await;
@@ -204,7 +205,7 @@ fn a_public_website_is_closed_only_on_purpose() {
         let target = |bucket: &str| format!("/{bucket}?website");
         // Refused by the guard, with all that it read to know.
         let bucket = website(lab).await;
-        let report = leads_to(lab, &alice(lab), Method::PUT, &target(&bucket), WEBSITE).await;
+        let report = leads_to(lab, FUNCTION, &alice(lab), Method::PUT, &target(&bucket), WEBSITE).await;
         let refused = record(&report);
         assert_eq!((&refused["outcome"], &refused["refused_by"]), (&json!("refused"), &json!("public-website")));
         assert_eq!((writes(&report), report.calls.len()), (0, 5));
@@ -217,7 +218,7 @@ fn a_public_website_is_closed_only_on_purpose() {
         let bucket = website(lab).await;
         let tags = "<Tagging><TagSet><Tag><Key>data-classification</Key><Value>phi</Value></Tag></TagSet></Tagging>";
         quietly(lab, Method::PUT, &format!("/{bucket}?tagging"), tags).await;
-        let report = leads_to(lab, &alice(lab), Method::PUT, &target(&bucket), WEBSITE).await;
+        let report = leads_to(lab, FUNCTION, &alice(lab), Method::PUT, &target(&bucket), WEBSITE).await;
         assert_eq!((outcome(&report), settings(lab, &bucket).await), ("fixed".into(), Some(SETTINGS.to_vec())));
         let breaks: Vec<_> = record(&report)["breaks"].as_array().unwrap().iter().map(|r| r["id"].clone()).collect();
         assert_eq!(breaks, ["public-website", "public-policy", "public-acl-uploads"], "it says what went dark");
@@ -259,9 +260,12 @@ fn our_own_call_is_ignored_if_it_comes_all_the_same() {
 fn each_example_event_ends_as_it_should() {
     let expected = BTreeMap::from([
         ("create-bucket", "fixed"),
+        ("delete-bucket-ownership-controls", "fixed"),
         ("delete-public-access-block", "fixed"),
         ("put-bucket-acl", "fixed"),
+        ("put-bucket-ownership-controls", "fixed"),
         ("put-bucket-policy", "fixed"),
+        ("put-bucket-website", "fixed"),
         ("put-public-access-block-partial", "fixed"),
         ("manual-enforce", "fixed"),
         ("manual-plan", "planned"),
@@ -294,8 +298,8 @@ fn a_fix_is_taken_back_by_its_record() {
             let bucket = bucket(lab, "scans").await;
             let target = format!("/{bucket}?publicAccessBlock");
             let fixed = match &before {
-                None => leads_to(lab, &alice(lab), Method::DELETE, &target, "").await,
-                Some(on) => leads_to(lab, &alice(lab), Method::PUT, &target, block(on)).await,
+                None => leads_to(lab, FUNCTION, &alice(lab), Method::DELETE, &target, "").await,
+                Some(on) => leads_to(lab, FUNCTION, &alice(lab), Method::PUT, &target, block(on)).await,
             };
             let undo = json!({"mode": "undo", "record": record(&fixed), "reason": "INC-9"});
             let undone = invoke(lab, FUNCTION, &undo).await;
@@ -316,7 +320,7 @@ fn an_undo_gives_way_to_who_came_later() {
     shared(async |lab| {
         let bucket = bucket(lab, "scans").await;
         let target = format!("/{bucket}?publicAccessBlock");
-        let fixed = record(&leads_to(lab, &alice(lab), Method::DELETE, &target, "").await);
+        let fixed = record(&leads_to(lab, FUNCTION, &alice(lab), Method::DELETE, &target, "").await);
         quietly(lab, Method::PUT, &target, &block(&["BlockPublicPolicy"])).await;
         let undo = invoke(lab, FUNCTION, &json!({"mode": "undo", "record": fixed})).await;
         assert_eq!((outcome(&undo), record(&undo)["refused_by"].clone()), ("refused".into(), json!("moved-on")));

@@ -144,14 +144,14 @@ fn what_lasts_too_long_for_one_invocation_is_left_to_lambdas_retries() {
         let mut happenings = lab.listen();
         alice(lab).must(Method::DELETE, &format!("/{bucket}?publicAccessBlock"), "").await.unwrap();
         for attempt in [1, 2] {
-            let report = reported(&mut happenings, &bucket).await;
+            let report = reported(&mut happenings, FUNCTION, &bucket).await;
             let error = report.answer.as_ref().unwrap_err();
             assert_eq!((report.attempt, error.error_type.as_str()), (attempt, "Suture.Retry"));
             assert!(error.error_message.contains("s3:GetBucketPublicAccessBlock"), "{}", error.error_message);
             assert_eq!(logged(&report)["outcome"], "failed");
             assert_eq!((report.calls.len(), writes(&report)), (4, 0));
         }
-        let report = reported(&mut happenings, &bucket).await;
+        let report = reported(&mut happenings, FUNCTION, &bucket).await;
         assert_eq!((report.attempt, outcome(&report)), (3, "fixed".to_owned()));
 
         // A write that never gets through is no fix, and nothing claims that it was.
@@ -200,7 +200,8 @@ fn reads_that_lag_do_not_lead_astray() {
         faults(lab, &["s3:GetPublicAccessBlock=stale*2"]);
         // What is then shown although it is no longer so.
         assert_eq!(outcome(&invoke(lab, FUNCTION, &json!({"resource": bucket})).await), "compliant");
-        let report = leads_to(lab, &alice(lab), Method::DELETE, &format!("/{bucket}?publicAccessBlock"), "").await;
+        let report =
+            leads_to(lab, FUNCTION, &alice(lab), Method::DELETE, &format!("/{bucket}?publicAccessBlock"), "").await;
         assert_eq!(outcome(&report), "fixed");
         let names = calls(&report);
         let reads: Vec<_> = names.iter().map(|name| name == "s3:GetPublicAccessBlock").collect();

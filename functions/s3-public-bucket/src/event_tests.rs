@@ -45,6 +45,7 @@ fn every_file_means_what_its_name_says() {
     // The file; the bucket, or part of the line that says why not; whether it announces drift.
     let table = [
         ("create-bucket.json", Ok("clinic-scans"), false),
+        ("delete-bucket-ownership-controls.json", Ok("clinic-scans"), false),
         ("delete-public-access-block.json", Ok("clinic-scans"), true),
         ("denied-call.json", Err("did not happen: it failed with \"AccessDenied\""), false),
         ("hostile-bucket-name.json", Err("\"clinic-scans/../payroll\" is no bucket name"), false),
@@ -53,7 +54,9 @@ fn every_file_means_what_its_name_says() {
         ("other-account.json", Ok("partner-exports"), true),
         ("own-call.json", Ok("clinic-scans"), false),
         ("put-bucket-acl.json", Ok("clinic-scans"), false),
+        ("put-bucket-ownership-controls.json", Ok("clinic-scans"), false),
         ("put-bucket-policy.json", Ok("clinic-scans"), false),
+        ("put-bucket-website.json", Ok("clinic-scans"), false),
         ("put-public-access-block-partial.json", Ok("clinic-scans"), true),
         ("unrendered-template.json", Err("account id \"{{{account_id}}}\""), false),
     ];

@@ -170,7 +170,8 @@ impl Attempt<'_> {
                     _ => "",
                 }),
             },
-            (_, Some(409)) => Fault::Conflict(said("somebody else is changing it at this moment")),
+            // A 409 with a code of its own is a rule that stands, and no race (S3's InvalidBucketState).
+            ("", Some(409)) => Fault::Conflict(said("somebody else is changing it at this moment")),
             (_, Some(status @ (429 | 503))) => Fault::Retry(said(&format!("AWS answered {status}"))),
             (_, Some(status @ 500..=599)) => Fault::Lost(said(&format!("AWS answered {status}"))),
             (_, None) => Fault::Lost(said("the answer broke off")),
@@ -215,6 +216,7 @@ mod tests {
             assert!(retry(&fault), "{status} {code}: {fault:?}");
         }
         assert!(matches!(answered(409, "OperationAborted", ""), Fault::Conflict(_)));
+        assert!(matches!(answered(409, "InvalidBucketState", ""), Fault::GiveUp(_)));
         assert!(matches!(answered(400, "InvalidArgument", ""), Fault::GiveUp(_)));
         assert!(matches!(answered(403, "InvalidAccessKeyId", ""), Fault::GiveUp(_)));
         assert!(matches!(answered(403, "AccessDenied", ""), Fault::Denied { by: DeniedBy::Unsaid, .. }));

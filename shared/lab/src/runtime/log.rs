@@ -75,7 +75,7 @@ impl Lines {
         loop {
             match self.pipe.read(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Empty for now, or closed.
+                // Nothing more at this moment, or closed.
                 Ok(0) | Err(_) => return,
                 Ok(read) => self.add(buffer.get(..read).unwrap_or_default()),
             }
