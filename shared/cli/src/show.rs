@@ -79,7 +79,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// Says what is being waited for now.
+    /// Says what is being waited for.
     pub fn say(&self, what: &str) {
         self.0.set_message(what.to_owned());
     }
