@@ -1,37 +1,99 @@
 //! What a control is: pure knowledge on one side ([`Control`]), reads and single writes on the other ([`Cloud`]).
 
-use crate::event::ApiCall;
 use crate::fault::Fault;
-use crate::ids::{AccountId, Region};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{Debug, Display};
+use time::OffsetDateTime;
+use triggers::ids::{AccountId, Region};
+use triggers::{ApiCall, ConfigRule, Resource};
 
-/// The facts about a control that are data: what the template, the docs and the tables are held against.
+/// The facts about a control that are data: what the template, the docs and the tables are made from or held against.
 #[derive(Debug, Serialize)]
 pub struct About {
     /// Folder, crate, binary, events folder and control id in one: `s3-public-bucket`.
     pub id: &'static str,
     /// What it does, in one line.
     pub title: &'static str,
+    /// What it never does, in a few words: the README's third column.
+    pub never: &'static str,
     /// The CloudFormation type of what it looks at: `AWS::S3::Bucket`.
     pub resource_type: &'static str,
+    /// Other types that events may name and that [`Control::target_of`] makes something of.
+    pub also: &'static [&'static str],
+    /// Whether its resources are in a region.
+    pub scope: Scope,
     /// How much harm its writes can do.
     pub safety: Safety,
-    /// The IAM actions that `observe` needs.
+    /// The IAM actions that `observe` needs, and `rehearse`.
     pub observes_with: &'static [&'static str],
+    /// The IAM actions that `list` needs.
+    pub lists_with: &'static [&'static str],
     /// The IAM actions that `apply` needs for a fix.
     pub fixes_with: &'static [&'static str],
     /// The IAM actions that `apply` needs for an undo.
     pub undoes_with: &'static [&'static str],
+    /// What its actions are allowed on, by the beginnings of the actions' names; the longest that fits is right, and what
+    /// none fits is allowed on `*`. In CloudFormation's `Fn::Sub`: `("s3:", "arn:${AWS::Partition}:s3:::*")`.
+    pub allowed_on: &'static [(&'static str, &'static str)],
     /// The API calls that may bring the drift about.
     pub watches: &'static [Watch],
+    /// Event type codes of AWS Health, finding types of GuardDuty, and IAM Access Analyzer's `Access Analyzer Finding`, that
+    /// it answers; or how they begin.
+    pub incidents: &'static [&'static str],
+    /// The name of the Security Hub custom action that starts it, for a control that no finding starts by itself. A name
+    /// has at most 20 characters. Controls without one answer actions of any name on findings of theirs.
+    /// <https://docs.aws.amazon.com/securityhub/latest/APIReference/API_CreateActionTarget.html>
+    pub action: Option<&'static str>,
     /// Identifiers of the AWS Config managed rules that see the same drift.
     pub config_rules: &'static [&'static str],
     /// Security Hub control ids that see the same drift.
     pub security_hub: &'static [&'static str],
     /// Sections of 45 CFR that the control serves.
     pub citations: &'static [&'static str],
+    /// How often everything is looked at, in EventBridge's words (`rate(1 day)`); none for a control that only a person or
+    /// an incident starts.
+    pub sweeps: Option<&'static str>,
+    /// What an operator can set: the template's parameters for it.
+    pub settings: &'static [Setting],
+}
+
+/// Whether a control's resources are in a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// In one region each.
+    Regional,
+    /// In the account, whatever the region (IAM). Their events arrive in one region only; the regions that may be changed
+    /// do not matter to them.
+    Global,
+}
+
+/// One field of a control's [`Control::Parameters`], and the template's parameter that it comes from.
+#[derive(Debug, Serialize)]
+pub struct Setting {
+    /// The field: `phi_tag`.
+    pub field: &'static str,
+    /// The template's parameter: `PhiTag`. Controls may share one; then all its facts must be alike.
+    pub parameter: &'static str,
+    /// What it does, in one line for a person who deploys.
+    pub description: &'static str,
+    /// What it can be.
+    pub kind: Kind,
+    /// What it is unless somebody sets it; as text.
+    pub default: &'static str,
+}
+
+/// What a setting can be.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A text that matches this regular expression. It goes into JSON: no quotes, no backslashes.
+    Text(&'static str),
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// A whole number within these bounds.
+    Number(i64, i64),
 }
 
 /// API calls of one service, as CloudTrail names them.
@@ -53,6 +115,8 @@ pub enum Safety {
     Reversible,
     /// Can be taken back, but may well cut off something in use.
     Disruptive,
+    /// For an incident: cuts off whatever it is pointed at. Only a person starts it, or an event that says so.
+    Incident,
     /// Cannot be taken back; never runs unattended.
     Irreversible,
 }
@@ -68,15 +132,43 @@ pub struct Risk {
     pub refuses: bool,
 }
 
+/// Why drift that was seen is not in the control's power to mend: it would have to guess, or somebody else's resource is in
+/// the way. No override helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hindrance {
+    /// Its name: `not-understood`.
+    pub id: &'static str,
+    /// What stands, why it was left alone, and what a person can do.
+    pub says: String,
+}
+
 /// Where a resource is: its account, its region, and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place<T> {
     /// The account that is to own the resource.
     pub account: AccountId,
-    /// The region where the event says that the resource is.
+    /// The region where the event says that the resource is; the function's own for global resources.
     pub region: Region,
     /// The resource.
     pub target: T,
+}
+
+/// What a look at a resource knows besides the place. What of it `desired` needs, `observe` puts into the state.
+#[derive(Clone, Debug)]
+pub struct Occasion {
+    /// The time of day.
+    pub now: OffsetDateTime,
+    /// The AWS Config rule that fired, with its parameters, as far as the event brings them.
+    pub rule: Option<ConfigRule>,
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The resources.
+    pub targets: Vec<T>,
+    /// What to ask for the next page with; none if this is the last.
+    pub next: Option<String>,
 }
 
 /// The pure half of a control. None of its functions takes `self`: with no client, clock or environment in reach they
@@ -99,8 +191,10 @@ pub trait Control: 'static {
     /// The resource that a name (or an ARN) means; otherwise why it means none that this control handles.
     fn target(name: &str) -> Result<Self::Target, String>;
 
-    /// The names of the resources that an API call touched, as the call spells them: the engine passes each to `target`.
-    fn touched(call: &ApiCall) -> Vec<String>;
+    /// The resource that an event names. Its type is the control's own or one of [`About::also`].
+    fn target_of(resource: &Resource) -> Result<Self::Target, String> {
+        Self::target(&resource.id)
+    }
 
     /// Whether the call, if it worked, must have left drift behind. Then a `compliant` that is read within seconds of it
     /// is likely a stale answer, and the engine looks again.
@@ -114,8 +208,25 @@ pub trait Control: 'static {
     /// The writes that turn `from` into `to`, in order.
     fn changes(from: &Self::State, to: &Self::State) -> Vec<Self::Change>;
 
+    /// What an undo leads to: `before`, unless there is no way back to the very same (versioning that was never on can only
+    /// be suspended).
+    fn restored(before: &Self::State) -> Self::State {
+        before.clone()
+    }
+
     /// What the step from `from` to `to` would break.
     fn risks(_from: &Self::State, _to: &Self::State) -> Vec<Risk> {
+        Vec::new()
+    }
+
+    /// The drift in `state` that `desired` leaves alone because the control must not mend it, if there is any.
+    fn hindrance(_state: &Self::State) -> Option<Hindrance> {
+        None
+    }
+
+    /// What a person should know about `state` whether or not anything is written: what is only reported, what a fix does
+    /// not reach, what else to do.
+    fn notes(_state: &Self::State) -> Vec<String> {
         Vec::new()
     }
 }
@@ -124,8 +235,25 @@ pub trait Control: 'static {
 #[expect(async_fn_in_trait, reason = "one thread, static dispatch: the futures need no Send")]
 pub trait Cloud<C: Control> {
     /// Reads the resource's state; none if there is no such resource.
-    async fn observe(&self, place: &Place<C::Target>) -> Result<Option<C::State>, Fault>;
+    async fn observe(&self, place: &Place<C::Target>, occasion: &Occasion) -> Result<Option<C::State>, Fault>;
 
-    /// Makes one write. What is already so counts as done.
+    /// Makes one write. What is already so counts as done. A write that replaces a whole document looks first whether the
+    /// document is still the one that the change was decided on, and answers [`Fault::Moved`] if not.
     async fn apply(&self, place: &Place<C::Target>, change: &C::Change) -> Result<(), Fault>;
+
+    /// Asks AWS whether we would be allowed to make the write, where the API can answer that without making it; true if
+    /// it did answer. Plans call it.
+    async fn rehearse(&self, _place: &Place<C::Target>, _change: &C::Change) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
+    /// One page of the resources that a sweep is to look at, from `after` on: those of the account and region, less what
+    /// the listing itself shows to be fine.
+    async fn list(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        occasion: &Occasion,
+        after: Option<&str>,
+    ) -> Result<Page<C::Target>, Fault>;
 }

@@ -2,11 +2,10 @@
 //!
 //! Invariants: no write without the gates before it and a logged intent; no outcome that says more than was read back.
 
-use crate::control::{Cloud, Control, Place};
-use crate::event::{Order, Past, Request};
+use crate::control::{Cloud, Control, Occasion, Place};
+use crate::event::{Order, Past, Request, called};
 use crate::fault::{DeniedBy, Fault};
 use crate::gate::{self, Refusal};
-use crate::ids::shown;
 use crate::log::EVIDENCE;
 use crate::record::{Outcome, Record};
 use crate::settings::{Mode, Settings};
@@ -18,6 +17,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout_at};
+use triggers::ids::shown;
 
 /// How long to wait between looks at a resource that may still show an old state. S3's and IAM's reads can lag a write
 /// by seconds; the first look comes at once.
@@ -28,6 +28,8 @@ const SECOND_LOOK: &[u64] = &[250, 500, 1000, 2000];
 const SETTLED: Duration = Duration::from_secs(30);
 /// What a write and its reading-back need of the invocation's time. With less left, no write is begun.
 const ENOUGH: Duration = Duration::from_secs(1);
+/// How many plans are made for a resource that somebody else keeps changing between our look and our write.
+const PLANS: usize = 3;
 /// Waits before a write is tried again that met somebody else's.
 const CONFLICT: &[u64] = &[100, 200, 400, 800, 1600];
 
@@ -97,7 +99,8 @@ async fn drive<C: Control, K: Cloud<C>>(
     record.mode = gate::mode(request, run.settings)?;
     let aim = Aim::<C>::of(request, record)?;
 
-    let mut at = At { cloud, place: request.place.clone(), run, control: PhantomData };
+    let occasion = Occasion { now: run.now, rule: request.rule.clone() };
+    let mut at = At { cloud, place: request.place.clone(), occasion, run, control: PhantomData };
     let found = match look(&at, request, &aim).await {
         // An event forwarded from another region, or one about a global bus: the resource itself says where it is.
         Err(Fault::Elsewhere(region)) => {
@@ -108,51 +111,102 @@ async fn drive<C: Control, K: Cloud<C>>(
         }
         found => found?,
     };
-    let Some(before) = found else { return Err(Fault::Gone.into()) };
-    record.before = Some(value(&before));
-    let to = aim.state(&before);
-    let changes = C::changes(&before, &to);
+    let Some(mut before) = found else { return Err(Fault::Gone.into()) };
+    let mut changes = plan(&at, request, &aim, &before, record).await?;
+    let mut written = Vec::new();
+    let mut fault = None;
+    for _ in 0..PLANS {
+        if Instant::now() + ENOUGH > run.deadline {
+            let late = Fault::Retry("too little of the function's time was left: nothing more was written".to_owned());
+            if written.is_empty() {
+                return Err(late.into());
+            }
+            fault = Some(late);
+            break;
+        }
+        intend(record)?;
+        fault = write(&at, &changes, &mut written).await.err();
+        let Some(Fault::Moved(_)) = &fault else { break };
+        // Somebody was quicker. What they left is what counts now, and what was planned for what was there before does not.
+        match at.observe().await? {
+            None => break,
+            Some(now) if written.is_empty() => {
+                before = now;
+                changes = plan(&at, request, &aim, &before, record).await?;
+            }
+            Some(now) => {
+                changes = C::changes(&now, &aim.state(&now));
+                record.changes = written.iter().chain(&changes).map(value).collect();
+            }
+        }
+    }
+    verify(&at, record, &Written { aim: &aim, before: &before, made: written.len(), fault }).await
+}
+
+/// Decides what to write, and puts it into the record. An end if there is nothing to write, or nothing may be.
+async fn plan<C: Control, K: Cloud<C>>(
+    at: &At<'_, C, K>,
+    request: &Request<C>,
+    aim: &Aim<C>,
+    before: &C::State,
+    record: &mut Record,
+) -> Result<Vec<C::Change>, End> {
+    record.before = Some(value(before));
+    record.notes = C::notes(before);
+    let hindrance = if let Aim::Fix = aim { C::hindrance(before) } else { None };
+    let to = aim.state(before);
+    let changes = C::changes(before, &to);
     if changes.is_empty() {
         record.after.clone_from(&record.before);
-        return Ok(aim.nothing_to_do());
+        record.changes.clear();
+        record.undo.clear();
+        record.breaks.clear();
+        return Err(match hindrance {
+            Some(hindrance) => Refusal { by: hindrance.id.to_owned(), why: hindrance.says }.into(),
+            None => aim.nothing_to_do(),
+        });
     }
-    aim.not_moved_on(request, &before)?;
+    record.notes.extend(hindrance.map(|hindrance| hindrance.says));
+    aim.not_moved_on(request, before)?;
     record.changes = changes.iter().map(value).collect();
-    record.undo = C::changes(&to, &before).iter().map(value).collect();
+    record.undo = C::changes(&to, &C::restored(before)).iter().map(value).collect();
     record.after = Some(value(&to));
     if let Aim::Fix = aim {
-        record.breaks = C::risks(&before, &to);
+        record.breaks = C::risks(before, &to);
     }
     if record.mode == Mode::Plan {
-        return Ok(end(Outcome::Planned, planned(changes.len(), record)));
+        let allowed = at.rehearse(&changes).await;
+        return Err(end(Outcome::Planned, planned(changes.len(), record, &allowed)));
     }
     if let Some(risk) = record.breaks.iter().find(|risk| risk.refuses && !gate::overridden(request, risk.id)) {
         let why =
             format!("{}; to do it all the same, add \"override\": [\"{}\"] to a manual request", risk.says, risk.id);
         return Err(Refusal { by: risk.id.to_owned(), why }.into());
     }
+    Ok(changes)
+}
 
-    if Instant::now() + ENOUGH > run.deadline {
-        return Err(Fault::Retry("too little of the function's time was left: nothing was written".to_owned()).into());
-    }
-    // No record, no write. Should this line be the last of the run, it says what is known then, and an undo takes it.
+/// No record, no write. Should this line be the last of the run, it says what is known then, and an undo takes it.
+fn intend(record: &mut Record) -> Result<(), End> {
     record.outcome = Outcome::Unverified;
     "about to write".clone_into(&mut record.why);
     let intent = serde_json::to_string(record)
         .map_err(|_| end(Outcome::Failed, "a record of the write could not be made: nothing was written"))?;
     tracing::info!(target: EVIDENCE, record = intent.as_str(), "{}: {}: about to write", record.control, record.resource.id);
-    let mut made = 0;
-    let mut fault = None;
-    for change in &changes {
-        match at.write(change).await {
-            Ok(()) => made += 1,
-            Err(met) => {
-                fault = Some(met);
-                break;
-            }
-        }
+    Ok(())
+}
+
+/// Makes the writes, one after another, until one fails.
+async fn write<C: Control, K: Cloud<C>>(
+    at: &At<'_, C, K>,
+    changes: &[C::Change],
+    written: &mut Vec<C::Change>,
+) -> Result<(), Fault> {
+    for change in changes {
+        at.write(change).await?;
+        written.push(change.clone());
     }
-    verify(&at, record, &Written { aim: &aim, before: &before, made, fault }).await
+    Ok(())
 }
 
 /// Where a request wants the resource to be.
@@ -179,7 +233,7 @@ impl<C: Control> Aim<C> {
     fn state(&self, now: &C::State) -> C::State {
         match self {
             Self::Fix => C::desired(now),
-            Self::Undo { before, .. } => before.clone(),
+            Self::Undo { before, .. } => C::restored(before),
         }
     }
 
@@ -215,13 +269,23 @@ impl<C: Control> Aim<C> {
 struct At<'a, C: Control, K> {
     cloud: &'a K,
     place: Place<C::Target>,
+    occasion: Occasion,
     run: &'a Run<'a>,
     control: PhantomData<C>,
 }
 
 impl<C: Control, K: Cloud<C>> At<'_, C, K> {
     async fn observe(&self) -> Result<Option<C::State>, Fault> {
-        within(self.run, self.cloud.observe(&self.place)).await
+        within(self.run, self.cloud.observe(&self.place, &self.occasion)).await
+    }
+
+    /// Whether AWS would let us make these writes: the first no, or a yes if it answered for every one.
+    async fn rehearse(&self, changes: &[C::Change]) -> Result<bool, Fault> {
+        let mut answered = true;
+        for change in changes {
+            answered &= within(self.run, self.cloud.rehearse(&self.place, change)).await?;
+        }
+        Ok(answered)
     }
 
     async fn write(&self, change: &C::Change) -> Result<(), Fault> {
@@ -245,10 +309,10 @@ async fn look<C: Control, K: Cloud<C>>(
     aim: &Aim<C>,
 ) -> Result<Option<C::State>, Fault> {
     let mut state = at.observe().await?;
-    let called = request.cause.as_ref().and_then(|cause| cause.at);
-    let fresh = called.is_some_and(|called| (at.run.now - called).unsigned_abs() < SETTLED);
+    let fresh = called(request).is_some_and(|called| (at.run.now - called).unsigned_abs() < SETTLED);
     for wait in SECOND_LOOK {
-        let doubtful = fresh && request.announces_drift && state.as_ref().is_some_and(|state| aim.reached(state));
+        // A resource that was made or changed a moment ago may not be there yet for every reader.
+        let doubtful = fresh && state.as_ref().is_none_or(|state| request.announces_drift && aim.reached(state));
         if !doubtful || !pause(at.run, *wait).await {
             break;
         }
@@ -351,13 +415,16 @@ fn written<C: Control>(
     let moved = !C::changes(now, done.before).is_empty();
     if done.aim.reached(now) || moved {
         record.after = Some(value(now));
-        record.undo = C::changes(now, done.before).iter().map(value).collect();
+        record.undo = C::changes(now, &C::restored(done.before)).iter().map(value).collect();
     }
     if done.aim.reached(now) {
-        let outcome = if let Aim::Fix = done.aim { Outcome::Fixed } else { Outcome::Undone };
         let why =
             fault.map_or("read back and seen".to_owned(), |_| format!("{wrote}; all the same, read back and seen"));
-        return Ok(end(outcome, why));
+        let Aim::Fix = done.aim else { return Ok(end(Outcome::Undone, why)) };
+        if let Some(hindrance) = C::hindrance(now) {
+            return Err(end(Outcome::PartlyFixed, format!("{why}, but that is not all: {}", hindrance.says)));
+        }
+        return Ok(end(Outcome::Fixed, why));
     }
     match fault {
         _ if moved => {
@@ -376,13 +443,18 @@ fn written<C: Control>(
     }
 }
 
-fn planned(writes: usize, record: &Record) -> String {
+fn planned(writes: usize, record: &Record, allowed: &Result<bool, Fault>) -> String {
+    let allowed = match allowed {
+        Ok(true) => "; AWS says that we may".to_owned(),
+        Ok(false) => String::new(),
+        Err(fault) => format!("; it would not work: {fault}"),
+    };
     let breaks = match record.breaks.len() {
         0 => String::new(),
         n => format!(", with {n} thing{} that would break", if n == 1 { "" } else { "s" }),
     };
     format!(
-        "{writes} write{} to make{breaks}; nothing was written, the mode is plan",
+        "{writes} write{} to make{breaks}; nothing was written, the mode is plan{allowed}",
         if writes == 1 { "" } else { "s" }
     )
 }

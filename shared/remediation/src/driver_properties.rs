@@ -1,14 +1,19 @@
 //! What the driver never does, whatever the cloud does.
 
 use super::*;
+use crate::control::Hindrance;
 use crate::control::{About, Safety};
-use crate::event::ApiCall;
 use crate::laws;
 use crate::toy::Name;
 use proptest::prelude::*;
 
 fn doors() -> impl Strategy<Value = Door> {
-    (any::<bool>(), 0..5_u8, any::<bool>()).prop_map(|(shut, bolts, blocked)| Door { shut, bolts, blocked })
+    (any::<bool>(), 0..5_u8, any::<bool>()).prop_map(|(shut, bolts, blocked)| Door {
+        shut,
+        bolts,
+        blocked,
+        holed: false,
+    })
 }
 
 fn steps(others: bool) -> impl Strategy<Value = Step> {
@@ -154,9 +159,6 @@ impl<const LAW: u8> Control for Broken<LAW> {
     fn target(name: &str) -> Result<Name, String> {
         Doors::target(name)
     }
-    fn touched(call: &ApiCall) -> Vec<String> {
-        Doors::touched(call)
-    }
     fn desired(door: &Door) -> Door {
         match LAW {
             1 => Door { bolts: door.bolts.saturating_add(1), ..Doors::desired(door) },
@@ -172,6 +174,10 @@ impl<const LAW: u8> Control for Broken<LAW> {
             4 if !to.shut => vec![],
             _ => changes,
         }
+    }
+    fn hindrance(door: &Door) -> Option<Hindrance> {
+        // Shutting it mends the hole, which it said it would not.
+        (LAW == 5 && !door.shut).then(|| Hindrance { id: "holed", says: String::new() })
     }
 }
 
@@ -194,9 +200,6 @@ impl Control for Forgetful {
     fn target(name: &str) -> Result<Name, String> {
         Doors::target(name)
     }
-    fn touched(_: &ApiCall) -> Vec<String> {
-        vec![]
-    }
     fn desired(door: &Lossy) -> Lossy {
         Lossy { shut: true, ..door.clone() }
     }
@@ -218,11 +221,13 @@ fn a_broken_control_is_found_out() {
         (complaint::<Broken<2>>(&SHUT), "broken: there is a change from a state to itself"),
         (complaint::<Broken<3>>(&bolts_only), "broken: drift without a change"),
         (complaint::<Broken<4>>(&OPEN), "broken: the fix cannot be undone"),
+        (complaint::<Broken<5>>(&OPEN), "broken: a fix changes what it must not mend"),
         (complaint::<Forgetful>(&Lossy { shut: false, bolts: 3 }), "forgetful: the state does not survive"),
     ] {
         assert!(complaint.contains(says), "{complaint}");
     }
     laws::check::<Broken<0>>(&OPEN);
+    laws::check::<Doors>(&Door { holed: true, ..OPEN });
 }
 
 /// A control whose writes are final.
@@ -237,9 +242,6 @@ impl Control for Final {
     fn target(name: &str) -> Result<Name, String> {
         Doors::target(name)
     }
-    fn touched(call: &ApiCall) -> Vec<String> {
-        Doors::touched(call)
-    }
     fn desired(door: &Door) -> Door {
         Doors::desired(door)
     }
@@ -251,8 +253,8 @@ impl Control for Final {
 #[test]
 fn what_cannot_be_taken_back_never_runs_unattended() {
     let of = |order| {
-        let Request { place, trigger, cause, announces_drift, reason, overrides, .. } = request();
-        Request::<Final> { place, order, trigger, cause, announces_drift, reason, overrides }
+        let Request { place, named, trigger, cause, rule, announces_drift, reason, overrides, .. } = request();
+        Request::<Final> { place, named, order, trigger, cause, rule, announces_drift, reason, overrides }
     };
     let settings = crate::toy::settings(Mode::Enforce);
     assert_eq!(gate::mode(&of(Order::Fix(None)), &settings), Ok(Mode::Plan));

@@ -6,6 +6,7 @@ use crate::toy::{
     run, throttled, within,
 };
 use serde_json::json;
+use triggers::Cause;
 
 #[path = "driver_properties.rs"]
 mod properties;
@@ -72,7 +73,7 @@ async fn fixed_is_read_back_and_seen() {
 #[tokio::test(start_paused = true)]
 async fn what_is_gone_is_gone() {
     let house = House::with(None, []);
-    let record = enforce(&house).await;
+    let record = run(&house, &manual(Order::Fix(None), &[]), Mode::Enforce).await;
     assert_eq!((record.outcome, record.retry), (Outcome::Gone, false));
     assert_eq!(house.calls(), [Call::Observe]);
 }
@@ -254,7 +255,7 @@ async fn a_refused_second_write_behind_a_stale_reading_does_not_hide_the_first()
 
 #[tokio::test(start_paused = true)]
 async fn somebody_else_changes_it_too() {
-    let theirs = Door { shut: true, bolts: 1, blocked: false };
+    let theirs = Door { shut: true, bolts: 1, ..OPEN };
     let house = scripted(repeat(&Step::Fine, 3).chain([Step::Meanwhile(Some(theirs.clone()))]));
     let record = enforce(&house).await;
     assert_eq!((record.outcome, record.retry), (Outcome::PartlyFixed, false));
@@ -389,3 +390,110 @@ fn undo_of(record: &Record) -> Order {
 
 #[path = "undo_tests.rs"]
 mod undo;
+
+fn moved() -> Fault {
+    Fault::Moved("the door is not as it was".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_changed_between_look_and_write_is_planned_for_afresh() {
+    // The first write finds the door otherwise than it was read; by then somebody has shut it, with one bolt.
+    let theirs = Door { shut: true, bolts: 1, ..OPEN };
+    let house = House::new(OPEN, [Step::Fine, Step::Fails(moved()), Step::Meanwhile(Some(theirs.clone()))]);
+    let record = run(&house, &request(), Mode::Enforce).await;
+    assert_eq!((record.outcome, house.door()), (Outcome::Fixed, Some(SHUT)));
+    assert_eq!(house.writes(), [Turn::Shut(true), Turn::Bolts(2)]);
+    // The record speaks of the door that was changed, and an undo leads back to it.
+    assert_eq!(record.before, Some(value(&theirs)));
+    assert_eq!(record.changes, [value(&Turn::Bolts(2))]);
+    assert_eq!(record.undo, [value(&Turn::Bolts(1))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_after_the_first_write_keeps_what_was_written_in_the_record() {
+    let house = House::new(OPEN, [Step::Fine, Step::Fine, Step::Fails(moved())]);
+    let record = run(&house, &request(), Mode::Enforce).await;
+    assert_eq!((record.outcome, house.door()), (Outcome::Fixed, Some(SHUT)));
+    assert_eq!(house.writes(), [Turn::Shut(true), Turn::Bolts(2), Turn::Bolts(2)]);
+    assert_eq!((record.before, record.changes.len()), (Some(value(&OPEN)), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_who_mended_it_meanwhile_leaves_nothing_to_do() {
+    let house = House::new(OPEN, [Step::Fine, Step::Fails(moved()), Step::Meanwhile(Some(SHUT))]);
+    let record = run(&house, &request(), Mode::Enforce).await;
+    assert_eq!((record.outcome, record.changes.len()), (Outcome::Compliant, 0));
+    let house = House::new(OPEN, [Step::Fine, Step::Fails(moved()), Step::Meanwhile(None)]);
+    assert_eq!(run(&house, &request(), Mode::Enforce).await.outcome, Outcome::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_never_stands_still_is_given_up_for_now() {
+    let script = (0..20).flat_map(|_| [Step::Fine, Step::Fails(moved())]);
+    let house = House::new(OPEN, script);
+    let record = run(&house, &request(), Mode::Enforce).await;
+    assert_eq!((record.outcome, record.retry, house.writes().len()), (Outcome::Failed, true, 3));
+    assert_eq!(house.door(), Some(OPEN));
+    assert!(record.undo.is_empty(), "nothing was written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_must_not_be_mended_is_said_and_no_override_helps() {
+    let holed = Door { holed: true, ..SHUT };
+    for request in [request(), manual(Order::Fix(Some(Mode::Enforce)), &["holed"])] {
+        let house = House::new(holed.clone(), []);
+        let record = run(&house, &request, Mode::Enforce).await;
+        assert_eq!((record.outcome, record.refused_by.as_deref()), (Outcome::Refused, Some("holed")));
+        assert!(record.why.contains("joiner") && house.writes().is_empty());
+    }
+    // What can be mended is, and the rest is not forgotten.
+    let house = House::new(Door { holed: true, ..OPEN }, []);
+    let record = run(&house, &request(), Mode::Enforce).await;
+    assert_eq!((record.outcome, house.door()), (Outcome::PartlyFixed, Some(holed.clone())));
+    assert!(record.why.contains("joiner"), "{}", record.why);
+    let plan = run(&House::new(Door { holed: true, ..OPEN }, []), &request(), Mode::Plan).await;
+    assert_eq!((plan.outcome, plan.notes.len()), (Outcome::Planned, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn notes_are_there_whether_or_not_anything_is_written() {
+    for (door, mode) in [(SHUT, Mode::Enforce), (OPEN, Mode::Plan)] {
+        let house = House::new(Door { blocked: true, ..door }, []);
+        assert_eq!(run(&house, &request(), mode).await.notes, ["somebody stands in it"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_whether_it_could_be_carried_out() {
+    let rehearsed = |script: Vec<Step>| House::new(OPEN, script).that_rehearses();
+    let house = rehearsed(vec![]);
+    let record = run(&house, &request(), Mode::Plan).await;
+    assert_eq!((record.outcome, house.writes().len(), house.calls().len()), (Outcome::Planned, 0, 3));
+    assert!(record.why.contains("AWS says that we may"), "{}", record.why);
+    let house = rehearsed(vec![Step::Fine, Step::Fails(denied(DeniedBy::OurRole))]);
+    let record = run(&house, &request(), Mode::Plan).await;
+    assert_eq!((record.outcome, record.retry), (Outcome::Planned, false));
+    assert!(record.why.contains("doors:Put on door front was denied"), "{}", record.why);
+    // Where AWS cannot be asked, nothing is said.
+    let record = run(&House::new(OPEN, []), &request(), Mode::Plan).await;
+    assert!(!record.why.contains("AWS"), "{}", record.why);
+    // A fix does not ask first: the write itself is the question.
+    assert_eq!(rehearsed(vec![]).calls().len(), 0);
+    let house = rehearsed(vec![]);
+    assert_eq!(run(&house, &request(), Mode::Enforce).await.outcome, Outcome::Fixed);
+    assert!(!house.calls().iter().any(|call| matches!(call, Call::Rehearse(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_was_made_a_moment_ago_is_looked_for_again() {
+    let house = House::with(None, [Step::Fine, Step::Fine, Step::Meanwhile(Some(OPEN))]);
+    let record = run(&house, &request(), Mode::Enforce).await;
+    assert_eq!((record.outcome, house.door()), (Outcome::Fixed, Some(SHUT)));
+    // One that an old event speaks of, or a person, is gone.
+    let old = Cause { at: Some(now() - time::Duration::minutes(5)), ..request().cause.unwrap() };
+    for request in [Request { cause: Some(old), ..request() }, manual(Order::Fix(None), &[])] {
+        let house = House::with(None, []);
+        assert_eq!(run(&house, &request, Mode::Enforce).await.outcome, Outcome::Gone);
+        assert_eq!(house.reads(), 1);
+    }
+}

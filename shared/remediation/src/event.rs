@@ -1,33 +1,37 @@
-//! From a raw event to requests. The rest of the program never sees a raw event.
+//! From what an event says ([`triggers::Notice`]) to what a control has to do about it.
 //!
-//! Events are hints from outside: late, repeated, forged, half filled in. They say where to look and who was there, never
-//! what to write. Nothing here fails to Lambda: an event that makes no sense makes none the second time either, so it
-//! becomes an [`Unread`] with one line that names what is wrong.
-//!
-//! Two forms are read: the EventBridge event `AWS API Call via CloudTrail`
-//! (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>) and a manual request. The
-//! types are our own, since the ready-made CloudTrail type drops `errorCode` (a denied call would read as a change).
+//! Whether a control minds an event is decided here, by the data in its [`About`](crate::About), once for all controls.
 
-use crate::control::{Control, Place};
-use crate::ids::{AccountId, Region, shown};
+use crate::control::{Control, Place, Safety, Scope};
 use crate::settings::Mode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use triggers::ids::{AccountId, Region, shown};
+use triggers::{Act, ManualMode, Notice};
 
-/// The largest event that Lambda delivers, in bytes.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
-pub const LARGEST_EVENT: usize = 6 * 1024 * 1024;
+pub use triggers::{ApiCall, Cause, ConfigRule, LARGEST_EVENT, Manual, Reply, Resource, Trigger};
 
-/// Why an event became no request.
+/// The resource of a manual request that means all of them.
+const EVERYTHING: &str = "*";
+
+/// Why an event, or something in it, became no work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "as", content = "why")]
 pub enum Unread {
     /// A sound event that needs nothing done: a denied call, a call that only reads, our own call.
     Ignored(String),
-    /// No event that this function can read; somebody should see why it was sent.
+    /// Nothing that this function can read; somebody should see why it was sent.
     Rejected(String),
+}
+
+/// What a control has to do about a notice.
+#[derive(Clone, Debug)]
+pub enum Work<C: Control> {
+    /// Look at one resource.
+    One(Box<Request<C>>),
+    /// Look at all of them.
+    All(Sweep),
 }
 
 /// One resource to look at, and why.
@@ -35,18 +39,58 @@ pub enum Unread {
 pub struct Request<C: Control> {
     /// The resource.
     pub place: Place<C::Target>,
+    /// The resource as the event spells it: what an answer to the event has to name.
+    pub named: String,
     /// What is asked for.
     pub order: Order,
     /// Where the request came from.
     pub trigger: Trigger,
     /// Who or what caused it; none for a manual request, whose caller Lambda does not name.
     pub cause: Option<Cause>,
+    /// The AWS Config rule that fired, if one did.
+    pub rule: Option<ConfigRule>,
     /// Whether the event announces drift (see [`Control::announces_drift`]).
     pub announces_drift: bool,
     /// What a manual request gives as its reason: a ticket number, as a rule.
     pub reason: Option<String>,
     /// Gates and guards that a manual request overrides by name.
     pub overrides: Vec<String>,
+}
+
+/// A look at every resource of an account and region.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// The account.
+    pub account: AccountId,
+    /// The region.
+    pub region: Region,
+    /// The mode that is asked for, if any is.
+    pub mode: Option<Mode>,
+    /// Where it came from.
+    pub trigger: Trigger,
+    /// The AWS Config rule that asks, if one does.
+    pub rule: Option<ConfigRule>,
+    /// What a manual request gives as its reason.
+    pub reason: Option<String>,
+    /// Gates and guards that a manual request overrides by name.
+    pub overrides: Vec<String>,
+}
+
+impl Sweep {
+    /// The request for one of its resources.
+    pub fn request<C: Control>(&self, target: C::Target) -> Request<C> {
+        Request {
+            named: target.to_string(),
+            place: Place { account: self.account.clone(), region: self.region.clone(), target },
+            order: Order::Fix(self.mode),
+            trigger: self.trigger,
+            cause: None,
+            rule: self.rule.clone(),
+            announces_drift: false,
+            reason: self.reason.clone(),
+            overrides: self.overrides.clone(),
+        }
+    }
 }
 
 /// What is asked for.
@@ -86,275 +130,214 @@ pub struct PastResource {
     pub region: Region,
 }
 
-/// Where a request came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trigger {
-    /// EventBridge's `AWS API Call via CloudTrail`.
-    CloudTrail,
-    /// A person or a script, with the documented request.
-    Manual,
+/// The account and region that the function itself is in: what a manual request means that names none.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    /// The account.
+    pub account: Option<&'a AccountId>,
+    /// The region.
+    pub region: Option<&'a Region>,
 }
 
-/// Who or what caused a request, as CloudTrail tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Cause {
-    /// The call: `DeleteBucketPublicAccessBlock`.
-    pub call: String,
-    /// CloudTrail's id for the call.
-    pub event_id: Option<String>,
-    /// When the call was made.
-    #[serde(serialize_with = "time::serde::rfc3339::option::serialize")]
-    pub at: Option<OffsetDateTime>,
-    /// The caller: its ARN, or the AWS service that called, or else the kind of identity.
-    pub actor: Option<String>,
-    /// The role behind the caller's session.
-    pub role: Option<String>,
-    /// The address that the call came from.
-    pub source_ip: Option<String>,
+/// What control `C` has to do about a notice, and what of the notice it cannot use. Each is empty or the other is, unless
+/// some of several resources are no such.
+pub fn work<C: Control>(notice: &Notice, own: Own<'_>) -> (Vec<Work<C>>, Vec<Unread>) {
+    match try_work(notice, own) {
+        Ok(both) => both,
+        Err(unread) => (Vec::new(), vec![unread]),
+    }
 }
 
-/// An API call as CloudTrail recorded it: what we key on, and nothing required that real records leave out.
-#[derive(Clone, Debug)]
-pub struct ApiCall {
-    /// `s3.amazonaws.com`.
-    pub event_source: String,
-    /// `DeleteBucketPublicAccessBlock`.
-    pub event_name: String,
-    /// `requestParameters`; null where the record has none.
-    pub parameters: Value,
-    /// `responseElements`; null where the record has none.
-    pub response: Value,
-    /// Who called, and when.
-    pub cause: Cause,
-    account: String,
-    region: String,
-    error_code: Option<String>,
-    read_only: bool,
-}
-
-/// The plain request that a person sends.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manual {
-    control: Option<String>,
-    resource: Option<String>,
-    account: Option<String>,
-    region: Option<String>,
-    mode: Option<ManualMode>,
-    reason: Option<String>,
-    #[serde(default, rename = "override")]
-    overrides: Vec<String>,
-    record: Option<Past>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-enum ManualMode {
-    Plan,
-    Enforce,
-    Undo,
-}
-
-/// Reads an event for control `C`: one request for each resource that it concerns. `own` is the account and region to
-/// assume where a manual request names none.
-pub fn read<C: Control>(event: &Value, own: (Option<&AccountId>, Option<&Region>)) -> Result<Vec<Request<C>>, Unread> {
-    let Some(fields) = event.as_object() else {
-        return Err(Unread::Rejected(format!("the event is {}, not a JSON object", kind(event))));
+fn try_work<C: Control>(notice: &Notice, own: Own<'_>) -> Result<(Vec<Work<C>>, Vec<Unread>), Unread> {
+    if notice.act == Act::Ignore {
+        return Err(Unread::Ignored(notice.why.clone()));
+    }
+    minds::<C>(notice)?;
+    let rejected = |what: &str| Unread::Rejected(format!("nothing says which {what} it is about"));
+    if let Some(record) = notice.manual.as_ref().and_then(|manual| manual.record.as_ref()) {
+        return undo::<C>(notice, record).map(|work| (vec![work], Vec::new())).map_err(Unread::Rejected);
+    }
+    if notice.manual.as_ref().is_some_and(|manual| manual.mode == Some(ManualMode::Undo)) {
+        let why = "mode is undo, and there is no record to undo: pass the record as \"record\"";
+        return Err(Unread::Rejected(why.to_owned()));
+    }
+    // What is asked of this very function, and names no place, means the function's own. An event that names none is not
+    // whole, and must not lead us to look at home for what happened elsewhere.
+    let asked = matches!(notice.trigger, Trigger::Manual | Trigger::Schedule | Trigger::ConfigRule);
+    let account = notice.account.as_ref().or(own.account.filter(|_| asked)).ok_or_else(|| rejected("account"))?.clone();
+    let region = match C::ABOUT.scope {
+        Scope::Global => own.region.or(notice.region.as_ref()),
+        Scope::Regional => notice.region.as_ref().or(own.region.filter(|_| asked)),
     };
-    if fields.is_empty() {
-        return Err(Unread::Rejected("the event is an empty object: nothing says what to look at".to_owned()));
+    let region = region.ok_or_else(|| rejected("region"))?.clone();
+    let manual = notice.manual.as_ref();
+    let mode = match manual.map(|manual| manual.mode) {
+        None => None,
+        Some(Some(ManualMode::Enforce)) => Some(Mode::Enforce),
+        // Nothing is written for a person who did not ask for it.
+        Some(_) => Some(Mode::Plan),
+    };
+    let reason = manual.and_then(|manual| manual.reason.clone());
+    let overrides = manual.map(|manual| manual.overrides.clone()).unwrap_or_default();
+    let everything = manual.and_then(|manual| manual.resource.as_deref()) == Some(EVERYTHING);
+    if notice.act == Act::Sweep || everything {
+        let (trigger, rule) = (notice.trigger, notice.rule.clone());
+        let sweep = Sweep { account, region, mode, trigger, rule, reason, overrides };
+        return Ok((vec![Work::All(sweep)], Vec::new()));
     }
-    if fields.contains_key("detail-type") || fields.contains_key("detail") {
-        return from_call::<C>(&api_call(event)?);
-    }
-    if fields.contains_key("resource") || fields.contains_key("record") {
-        return from_manual::<C>(event, own).map(|request| vec![request]).map_err(Unread::Rejected);
-    }
-    let short = |name: &String| shown(&name.chars().take(24).collect::<String>());
-    let names: Vec<String> = fields.keys().take(6).map(short).collect();
-    Err(Unread::Rejected(format!(
-        "neither an EventBridge event (no detail-type) nor a manual request (no resource); its fields are {}",
-        names.join(", ")
-    )))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-/// An account id as text; some producers write it as a number, which loses leading zeros.
-fn account_text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => number.as_u64().map(|number| format!("{number:012}")),
-        _ => None,
-    }
-}
-
-/// Texts that end up in records come from outside: no control characters, and not without end.
-fn tame(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(512).collect()
-}
-
-fn api_call(event: &Value) -> Result<ApiCall, Unread> {
-    let rejected = |why: String| Err(Unread::Rejected(why));
-    match event.get("detail-type") {
-        Some(Value::String(name)) if name == "AWS API Call via CloudTrail" => {}
-        Some(Value::String(name)) => {
-            return rejected(format!("detail-type {} is none that this function handles", shown(name)));
+    let (mut work, mut unread) = (Vec::new(), Vec::new());
+    let targets = match manual.and_then(|manual| manual.resource.as_deref()) {
+        Some(resource) => vec![C::target(resource).map(|target| (resource.to_owned(), target))],
+        None => targets::<C>(notice, &account),
+    };
+    for target in targets {
+        match target {
+            Ok((named, target)) => work.push(Work::One(Box::new(Request {
+                named,
+                place: Place { account: account.clone(), region: region.clone(), target },
+                order: Order::Fix(mode),
+                trigger: notice.trigger,
+                cause: notice.cause.clone(),
+                rule: notice.rule.clone(),
+                announces_drift: notice.call.as_ref().is_some_and(C::announces_drift),
+                reason: reason.clone(),
+                overrides: overrides.clone(),
+            }))),
+            Err(why) => unread.push(Unread::Rejected(why)),
         }
-        Some(other) => return rejected(format!("detail-type is {}, not a text", kind(other))),
-        None => return rejected("the event has a detail but no detail-type".to_owned()),
     }
-    let detail = event.get("detail").unwrap_or(&Value::Null);
-    if !detail.is_object() {
-        return rejected(format!("detail is {}, not a CloudTrail record", kind(detail)));
+    if work.is_empty() && unread.is_empty() {
+        let what = notice.event.as_deref().unwrap_or("the event");
+        let why = format!("{} names no {} to look at", shown(what), C::ABOUT.resource_type);
+        // A call that we asked for and that names nothing is not as it should be; a rule about something else is.
+        return Err(if notice.call.is_some() { Unread::Rejected(why) } else { Unread::Ignored(why) });
     }
-    let required = |pointer: &str| {
-        text(detail, pointer).map(str::to_owned).ok_or_else(|| {
-            let what = detail.pointer(pointer).map_or("missing", kind);
-            Unread::Rejected(format!("the CloudTrail record's {} is {what}", pointer.trim_start_matches('/')))
-        })
-    };
-    // On a forwarding bus the envelope is the hub's; the record says whose event it is.
-    let account = account_text(detail.get("recipientAccountId")).or_else(|| account_text(event.get("account")));
-    let region = text(detail, "/awsRegion").or_else(|| text(event, "/region"));
-    let identity = |field: &str| text(detail, &format!("/userIdentity/{field}")).map(tame);
-    let times = [text(detail, "/eventTime"), text(event, "/time")];
-    Ok(ApiCall {
-        event_source: required("/eventSource")?,
-        event_name: required("/eventName")?,
-        parameters: detail.get("requestParameters").cloned().unwrap_or_default(),
-        response: detail.get("responseElements").cloned().unwrap_or_default(),
-        cause: Cause {
-            call: text(detail, "/eventName").map(tame).unwrap_or_default(),
-            event_id: text(detail, "/eventID").or_else(|| text(event, "/id")).map(tame),
-            at: times.into_iter().flatten().find_map(|time| OffsetDateTime::parse(time, &Rfc3339).ok()),
-            actor: identity("arn").or_else(|| identity("invokedBy")).or_else(|| identity("type")),
-            role: identity("sessionContext/sessionIssuer/arn"),
-            source_ip: text(detail, "/sourceIPAddress").map(tame),
-        },
-        account: account.unwrap_or_default(),
-        region: region.unwrap_or_default().to_owned(),
-        error_code: match detail.get("errorCode") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(code)) if code.is_empty() => None,
-            Some(code) => Some(code.as_str().map_or_else(|| kind(code).to_owned(), tame)),
-        },
-        read_only: detail.get("readOnly").is_some_and(|v| v == &Value::Bool(true) || v == "true"),
-    })
+    Ok((work, unread))
 }
 
-fn from_call<C: Control>(call: &ApiCall) -> Result<Vec<Request<C>>, Unread> {
+/// The notice's resources that are of the control's kind. For a control of the account's own settings, that is the account
+/// whatever the event names.
+fn targets<C: Control>(notice: &Notice, account: &AccountId) -> Vec<Result<(String, C::Target), String>> {
     let about = C::ABOUT;
-    let name = shown(&call.event_name);
-    let Some(watch) = about.watches.iter().find(|watch| watch.event_source == call.event_source) else {
-        let from = shown(&call.event_source);
-        return Err(Unread::Rejected(format!(
-            "{name} of {from} is no concern of {}: another service's event",
-            about.id
-        )));
-    };
-    if let Some(code) = &call.error_code {
-        return Err(Unread::Ignored(format!("{name} did not happen: it failed with {}", shown(code))));
+    let ours =
+        |resource: &&Resource| resource.r#type == about.resource_type || about.also.contains(&resource.r#type.as_str());
+    let named = |resource: &Resource| C::target_of(resource).map(|target| (resource.id.clone(), target));
+    let named: Vec<_> = notice.resources.iter().filter(ours).map(named).collect();
+    if named.is_empty() && about.resource_type == ACCOUNT && notice.act == Act::EvaluateAccount {
+        return vec![C::target(account.as_str()).map(|target| (account.to_string(), target))];
     }
-    if call.read_only {
-        return Err(Unread::Ignored(format!("{name} only reads")));
-    }
-    if !watch.events.contains(&call.event_name.as_str()) {
-        return Err(Unread::Ignored(format!("{name} cannot bring about what {} looks for", about.id)));
-    }
-    let account = AccountId::parse(&call.account).map_err(Unread::Rejected)?;
-    let region = Region::parse(&call.region).map_err(Unread::Rejected)?;
-    let names = C::touched(call);
-    if names.is_empty() {
-        return Err(Unread::Rejected(format!("{name} names no {}", about.resource_type)));
-    }
-    names
-        .iter()
-        .map(|resource| {
-            Ok(Request {
-                place: Place {
-                    account: account.clone(),
-                    region: region.clone(),
-                    target: C::target(resource).map_err(Unread::Rejected)?,
-                },
-                order: Order::Fix(None),
-                trigger: Trigger::CloudTrail,
-                cause: Some(call.cause.clone()),
-                announces_drift: C::announces_drift(call),
-                reason: None,
-                overrides: Vec::new(),
-            })
-        })
-        .collect()
+    named
 }
 
-fn from_manual<C: Control>(event: &Value, own: (Option<&AccountId>, Option<&Region>)) -> Result<Request<C>, String> {
-    let manual: Manual = serde_path_to_error::deserialize(event).map_err(|error| {
-        // serde quotes what it met; that came from outside.
-        let why: String = tame(&error.to_string()).chars().take(200).collect();
-        format!("the manual request cannot be read: {why}")
-    })?;
+/// The type of an account, in AWS Config's words.
+const ACCOUNT: &str = "AWS::::Account";
+
+/// Whether a control minds an event of this kind; if not, why.
+pub fn minds<C: Control>(notice: &Notice) -> Result<(), Unread> {
+    let about = C::ABOUT;
+    let event = notice.event.as_deref().unwrap_or_default();
+    let no_concern =
+        |what: &str| Err(Unread::Ignored(format!("{what} {} is no concern of {}", shown(event), about.id)));
+    match notice.trigger {
+        Trigger::CloudTrail => {
+            let Some(call) = &notice.call else { return no_concern("the call") };
+            let watch = about.watches.iter().find(|watch| watch.event_source == call.event_source);
+            match watch {
+                None => Err(Unread::Rejected(format!(
+                    "{} of {} is no concern of {}: another service's event",
+                    shown(event),
+                    shown(&call.event_source),
+                    about.id
+                ))),
+                Some(watch) if !watch.events.contains(&call.event_name.as_str()) => {
+                    Err(Unread::Ignored(format!("{} cannot bring about what {} looks for", shown(event), about.id)))
+                }
+                Some(_) => Ok(()),
+            }
+        }
+        // Whoever presses a button on a finding means what the button says.
+        Trigger::SecurityHubAction if about.action.is_some() => {
+            if about.action == Some(event) {
+                Ok(())
+            } else {
+                no_concern("the action")
+            }
+        }
+        Trigger::SecurityHub | Trigger::SecurityHubV2 | Trigger::SecurityHubAction => {
+            let ours = notice.control_ids.iter().any(|id| about.security_hub.contains(&id.as_str()));
+            if ours { Ok(()) } else { no_concern("the finding") }
+        }
+        Trigger::GuardDuty | Trigger::Health | Trigger::AccessAnalyzer => {
+            if about.incidents.iter().any(|incident| event.starts_with(incident)) {
+                Ok(())
+            } else {
+                no_concern("the event")
+            }
+        }
+        Trigger::Schedule if about.sweeps.is_none() => no_concern("the schedule"),
+        Trigger::Manual => {
+            let asked = notice.manual.as_ref().and_then(|manual| manual.control.as_deref());
+            match asked.filter(|control| *control != about.id) {
+                None => Ok(()),
+                Some(other) => Err(Unread::Rejected(format!(
+                    "the request is for control {}, and this function is {}",
+                    shown(other),
+                    about.id
+                ))),
+            }
+        }
+        Trigger::Other => no_concern("the event"),
+        // A control for incidents does nothing because a rule fired.
+        Trigger::ConfigRule | Trigger::ConfigCompliance | Trigger::ConfigItem if about.safety == Safety::Incident => {
+            no_concern("the rule")
+        }
+        // A rule about the resource fired: the resource's type decides. A rule's name does not, since conformance packs
+        // and Security Hub change it.
+        Trigger::ConfigRule | Trigger::ConfigCompliance | Trigger::ConfigItem | Trigger::Schedule => Ok(()),
+    }
+}
+
+fn undo<C: Control>(notice: &Notice, record: &Value) -> Result<Work<C>, String> {
+    let Some(manual) = &notice.manual else { return Err("only a manual request can bring a record".to_owned()) };
+    if manual.mode != Some(ManualMode::Undo) {
+        return Err("there is a record, and mode is not undo".to_owned());
+    }
+    let past = Past::deserialize(record)
+        .map_err(|error| format!("the record cannot be read: {}", shown(&error.to_string())))?;
+    let past = Past { id: past.id.chars().filter(|c| !c.is_control()).take(512).collect(), ..past };
     let id = C::ABOUT.id;
-    if let Some(control) = manual.control.as_deref().filter(|control| *control != id) {
-        return Err(format!("the request is for control {}, and this function is {id}", shown(control)));
+    if past.control != id {
+        return Err(format!("the record was made by control {}, and this function is {id}", shown(&past.control)));
     }
-    let undo = manual.mode == Some(ManualMode::Undo);
-    let record = match (undo, manual.record) {
-        (true, None) => {
-            return Err("mode is undo, and there is no record to undo: pass the record as \"record\"".to_owned());
+    let same = |given: Option<&str>, past: &str, what: &str| match given {
+        Some(given) if given != past => {
+            Err(format!("the request says {what} {}, its record {}", shown(given), shown(past)))
         }
-        (false, Some(_)) => return Err("there is a record, and mode is not undo".to_owned()),
-        (_, record) => record,
+        _ => Ok(()),
     };
-    let record = record.map(|past| Past { id: tame(&past.id), ..past });
-    if let Some(record) = record.as_ref().filter(|record| record.control != id) {
-        return Err(format!("the record was made by control {}, and this function is {id}", shown(&record.control)));
-    }
-    let named = |given: Option<String>, past: Option<&str>, own: Option<&str>, what: &str| match (given, past) {
-        (Some(given), Some(past)) if given != past => {
-            Err(format!("the request says {what} {}, its record {}", shown(&given), shown(past)))
-        }
-        (Some(given), _) => Ok(given),
-        (None, Some(past)) => Ok(past.to_owned()),
-        (None, None) => own.map(str::to_owned).ok_or_else(|| format!("the request names no {what}")),
-    };
-    let past = record.as_ref().map(|record| &record.resource);
-    let resource = named(manual.resource, past.map(|p| p.id.as_str()), None, "resource")?;
-    let account = named(manual.account, past.map(|p| p.account.as_str()), own.0.map(AccountId::as_str), "account")?;
-    let region = named(manual.region, past.map(|p| p.region.as_str()), own.1.map(Region::as_str), "region")?;
-    Ok(Request {
+    same(manual.resource.as_deref(), &past.resource.id, "resource")?;
+    same(notice.account.as_ref().map(AccountId::as_str), past.resource.account.as_str(), "account")?;
+    same(notice.region.as_ref().map(Region::as_str), past.resource.region.as_str(), "region")?;
+    Ok(Work::One(Box::new(Request {
+        named: past.resource.id.clone(),
         place: Place {
-            account: AccountId::parse(&account)?,
-            region: Region::parse(&region)?,
-            target: C::target(&resource)?,
+            account: past.resource.account.clone(),
+            region: past.resource.region.clone(),
+            target: C::target(&past.resource.id)?,
         },
-        order: match (record, manual.mode) {
-            (Some(record), _) => Order::Undo(Box::new(record)),
-            (None, Some(ManualMode::Enforce)) => Order::Fix(Some(Mode::Enforce)),
-            // Nothing is written for a person who did not ask for it.
-            (None, _) => Order::Fix(Some(Mode::Plan)),
-        },
-        trigger: Trigger::Manual,
+        order: Order::Undo(Box::new(past)),
+        trigger: notice.trigger,
         cause: None,
+        rule: None,
         announces_drift: false,
-        reason: manual.reason.as_deref().map(tame),
-        // As many as there can be gates and guards, and then some: the record repeats them.
-        overrides: manual.overrides.iter().take(16).map(|name| tame(name)).collect(),
-    })
+        reason: manual.reason.clone(),
+        overrides: manual.overrides.clone(),
+    })))
+}
+
+/// When the call behind a request was made, if it was one.
+pub fn called<C: Control>(request: &Request<C>) -> Option<OffsetDateTime> {
+    request.cause.as_ref().filter(|_| request.trigger == Trigger::CloudTrail).and_then(|cause| cause.at)
 }
 
 #[cfg(test)]

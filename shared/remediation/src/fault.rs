@@ -1,10 +1,10 @@
 //! Errors by consequence: what the driver does about them, not where they came from.
 
-use crate::ids::Region;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::fmt;
+use triggers::ids::Region;
 
 /// Why a call to AWS did not do what was asked, by what follows from it. The texts are ours: an SDK error's own text can
 /// carry response bodies and session names, and goes nowhere.
@@ -16,6 +16,8 @@ pub enum Fault {
     Elsewhere(Region),
     /// Somebody else is changing the resource at this moment: worth another try at once.
     Conflict(String),
+    /// The resource is no longer what the write was decided on; nothing was written. Worth another look and a new plan.
+    Moved(String),
     /// Not carried out, for a reason that passes (throttled, as a rule): worth another try later.
     Retry(String),
     /// No answer, or one that does not say: it may have been carried out. Worth another try later, after a look.
@@ -71,7 +73,7 @@ impl DeniedBy {
 impl Fault {
     /// Whether the same call may go better later.
     pub const fn is_worth_a_retry(&self) -> bool {
-        matches!(self, Self::Retry(_) | Self::Lost(_) | Self::Conflict(_))
+        matches!(self, Self::Retry(_) | Self::Lost(_) | Self::Conflict(_) | Self::Moved(_))
     }
 }
 
@@ -80,7 +82,9 @@ impl fmt::Display for Fault {
         match self {
             Self::Gone => f.write_str("the resource does not exist"),
             Self::Elsewhere(region) => write!(f, "the resource is in {region}"),
-            Self::Conflict(why) | Self::Retry(why) | Self::Lost(why) | Self::GiveUp(why) => f.write_str(why),
+            Self::Conflict(why) | Self::Moved(why) | Self::Retry(why) | Self::Lost(why) | Self::GiveUp(why) => {
+                f.write_str(why)
+            }
             Self::Denied { action, resource, by } => {
                 write!(f, "{action} on {resource} was denied: ")?;
                 f.write_str(match by {

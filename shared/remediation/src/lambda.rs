@@ -7,17 +7,19 @@
 use crate::connection::OneConnector;
 use crate::control::{Cloud, Control};
 use crate::driver::{self, Run};
-use crate::event::{self, LARGEST_EVENT, Request, Unread};
+use crate::event::{self, LARGEST_EVENT, Own, Reply, Request, Resource, Sweep, Trigger, Unread, Work};
 use crate::gate;
-use crate::ids::{AccountId, Region, shown};
 use crate::log::EVIDENCE;
 use crate::record::{Outcome, Record};
+use crate::replies::{self, Replies, Verdict};
 use crate::settings::Settings;
+use crate::sweep::{self, Swept};
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
-use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -25,9 +27,13 @@ use std::io::Write;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use triggers::ids::{AccountId, Region, shown};
+use triggers::{Act, Notice, Reading, Rejected};
 
 pub use lambda_runtime::Error;
 
+/// How many records of a sweep an answer holds; the log has them all. Lambda's answers end at 6 MB.
+const RECORDS: usize = 100;
 /// What is kept back of the invocation's time to write the record and answer.
 const RESERVE: Duration = Duration::from_millis(750);
 
@@ -44,13 +50,22 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
     // A deployment that cannot be understood must not run on defaults.
     let parameters = parameters::<C>(variable("SUTURE_PARAMETERS"))?;
     Settings::read(variable, None, None)?;
-    let cloud = connect(&sdk_config().await, parameters);
+    let sdk = sdk_config().await;
+    let cloud = connect(&sdk, parameters);
+    let replies = Replies::new(&sdk);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Payload>| {
         let own_account = event.context.invoked_function_arn.split(':').nth(4).and_then(|id| AccountId::parse(id).ok());
         let own_region = variable("AWS_REGION").and_then(|region| Region::parse(&region).ok());
         let settings = Settings::read(variable, own_account.as_ref(), own_region.as_ref()).map_err(Retry)?;
-        let own = (own_account.as_ref(), own_region.as_ref());
-        answer::<C>(&cloud, &settings, own, event.payload, &event.context).await
+        let invocation = Invocation {
+            cloud: &cloud,
+            replies: &replies,
+            settings: &settings,
+            own: Own { account: own_account.as_ref(), region: own_region.as_ref() },
+            request_id: &event.context.request_id,
+            deadline: deadline(event.context.deadline()),
+        };
+        answer::<C, K>(&invocation, event.payload).await
     }))
     .await
 }
@@ -92,16 +107,33 @@ pub async fn sdk_config() -> SdkConfig {
     loader.load().await
 }
 
-/// What an invocation answers.
+/// What an invocation answers: to a queue, which messages to deliver again; to everybody else, what was found and done.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// To Lambda, for messages of a queue.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+    Batch(SqsBatchResponse),
+    /// To whoever invoked the function.
+    Answer(Box<Answer>),
+}
+
+/// What was found and done.
 #[derive(Debug, Serialize)]
 pub struct Answer {
     /// The control.
     pub control: &'static str,
-    /// One record for each resource.
+    /// One record for each resource; of a sweep, those that were not compliant, up to a bound.
     pub records: Vec<Record>,
+    /// What sweeps came to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sweeps: Vec<Swept>,
     /// What of the event became no request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
+    /// Answers that could not be given to AWS Config or Security Hub.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<String>,
 }
 
 /// An invocation's error: only ever for what a retry may mend.
@@ -134,58 +166,245 @@ impl Payload {
     }
 }
 
-async fn answer<C: Control>(
-    cloud: &impl Cloud<C>,
-    settings: &Settings,
-    own: (Option<&AccountId>, Option<&Region>),
-    payload: Payload,
-    context: &Context,
-) -> Result<Answer, Retry> {
-    let mut answer = Answer { control: C::ABOUT.id, records: Vec::new(), unread: Vec::new() };
-    let requests = payload.read().map_err(Unread::Rejected).and_then(|event| event::read::<C>(&event, own));
-    let requests = match requests {
-        Ok(requests) => requests,
-        Err(unread) => {
-            unread_line(C::ABOUT.id, &unread);
-            answer.unread.push(unread);
-            return Ok(answer);
-        }
+/// What an invocation works with.
+struct Invocation<'a, K> {
+    cloud: &'a K,
+    replies: &'a Replies,
+    settings: &'a Settings,
+    own: Own<'a>,
+    request_id: &'a str,
+    deadline: Instant,
+}
+
+/// What became of one notice.
+#[derive(Default)]
+struct Handled {
+    /// Something that another try may mend.
+    retry: Option<String>,
+    verdicts: Vec<Verdict>,
+    /// What to write under the finding, for each resource that was seen to be as it ought to be.
+    mended: Vec<String>,
+    /// How many resources were looked at.
+    looked_at: usize,
+}
+
+async fn answer<C: Control, K: Cloud<C>>(invocation: &Invocation<'_, K>, payload: Payload) -> Result<Response, Retry> {
+    let reading = payload.read().map_or_else(
+        |why| Reading { notices: Vec::new(), rejected: vec![Rejected { why, message: None }] },
+        |event| triggers::read(&event),
+    );
+    respond::<C, K>(invocation, reading).await
+}
+
+async fn respond<C: Control, K: Cloud<C>>(invocation: &Invocation<'_, K>, reading: Reading) -> Result<Response, Retry> {
+    let mut answer = Answer {
+        control: C::ABOUT.id,
+        records: Vec::new(),
+        sweeps: Vec::new(),
+        unread: Vec::new(),
+        unanswered: Vec::new(),
     };
-    let deadline = deadline(context.deadline());
-    for (number, request) in requests.iter().enumerate() {
-        if gate::own_doing(request, settings) {
-            let unread = Unread::Ignored(format!("our own role changed {}", shown(&request.place.target.to_string())));
-            unread_line(C::ABOUT.id, &unread);
-            answer.unread.push(unread);
-            continue;
-        }
-        let id = format!("{}-{}", context.request_id, number + 1);
-        answer.records.push(one(cloud, request, &Run { settings, id, now: OffsetDateTime::now_utc(), deadline }).await);
+    let queued = reading.notices.iter().map(|notice| &notice.message);
+    let queued = queued.chain(reading.rejected.iter().map(|rejected| &rejected.message)).any(Option::is_some);
+    let mut batch = SqsBatchResponse::default();
+    let mut retry = None;
+    for Rejected { why, message } in reading.rejected {
+        // A message that makes no sense makes none the second time either; its queue's own limit sets it aside.
+        batch.batch_item_failures.extend(message.map(failure));
+        note(&mut answer, Unread::Rejected(why));
     }
-    match answer.records.iter().find(|record| record.retry) {
-        Some(record) => Err(Retry(record.line())),
-        None => Ok(answer),
+    for notice in reading.notices {
+        let message = notice.message.clone();
+        if let Some(why) = handle::<C, K>(invocation, notice, &mut answer).await {
+            batch.batch_item_failures.extend(message.map(failure));
+            retry.get_or_insert(why);
+        }
+    }
+    if queued {
+        batch.batch_item_failures.dedup_by(|a, b| a.item_identifier == b.item_identifier);
+        return Ok(Response::Batch(batch));
+    }
+    match retry {
+        Some(why) => Err(Retry(why)),
+        None => Ok(Response::Answer(Box::new(answer))),
     }
 }
 
-async fn one<C: Control>(cloud: &impl Cloud<C>, request: &Request<C>, run: &Run<'_>) -> Record {
+fn failure(message: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = message;
+    failure
+}
+
+fn note(answer: &mut Answer, unread: Unread) {
+    match &unread {
+        Unread::Ignored(why) => tracing::info!("{}: ignored: {why}", answer.control),
+        Unread::Rejected(why) => tracing::warn!("{}: rejected: {why}", answer.control),
+    }
+    answer.unread.push(unread);
+}
+
+/// Does what one notice asks for; the line of something that is worth another try, if there is any.
+async fn handle<C: Control, K: Cloud<C>>(
+    invocation: &Invocation<'_, K>,
+    mut notice: Notice,
+    answer: &mut Answer,
+) -> Option<String> {
+    if let Some(rule) = notice.rule.as_mut().filter(|rule| rule.parameters.is_none())
+        && C::ABOUT.observes_with.contains(&"config:DescribeConfigRules")
+        && notice.act != Act::Ignore
+    {
+        match invocation.replies.rule_parameters(&rule.name).await {
+            Ok(parameters) => rule.parameters = parameters,
+            Err(fault) if fault.is_worth_a_retry() => return Some(fault.to_string()),
+            Err(fault) => {
+                // Not knowing what the rule allows, we must not guess.
+                note(answer, Unread::Rejected(fault.to_string()));
+                return None;
+            }
+        }
+    }
+    let (work, unread) = event::work::<C>(&notice, invocation.own);
+    for unread in unread {
+        note(answer, unread);
+    }
+    let mut handled = Handled::default();
+    for work in work {
+        match work {
+            Work::One(request) => one(invocation, &request, answer, &mut handled).await,
+            Work::All(sweep) => all::<C, K>(invocation, &sweep, answer, &mut handled).await,
+        }
+    }
+    reply::<C, K>(invocation, &notice, answer, &mut handled).await;
+    handled.retry
+}
+
+/// Answers whoever waits for an answer to the notice.
+async fn reply<C: Control, K>(
+    invocation: &Invocation<'_, K>,
+    notice: &Notice,
+    answer: &mut Answer,
+    handled: &mut Handled,
+) {
+    let Some(reply) = &notice.reply else { return };
+    let given = match reply {
+        Reply::Evaluation { token, at, not_applicable } => {
+            if *not_applicable || handled.looked_at == 0 {
+                let verdict = |resource: &Resource| Verdict {
+                    resource_type: resource.r#type.clone(),
+                    resource: resource.id.clone(),
+                    compliant: None,
+                    says: notice.why.clone(),
+                };
+                handled.verdicts = notice.resources.iter().map(verdict).collect();
+            }
+            invocation.replies.evaluations(token, *at, &handled.verdicts).await
+        }
+        // Only what was seen to be as it ought to be is resolved, and only if that is so of every resource of the finding.
+        Reply::Finding { .. } | Reply::FindingV2 { .. }
+            if handled.looked_at > 0 && handled.mended.len() == handled.looked_at =>
+        {
+            invocation.replies.resolve(reply, &handled.mended.join("; ")).await
+        }
+        Reply::Finding { .. } | Reply::FindingV2 { .. } => Ok(()),
+    };
+    if let Err(fault) = given {
+        tracing::warn!("{}: could not answer: {fault}", C::ABOUT.id);
+        if fault.is_worth_a_retry() {
+            handled.retry.get_or_insert(fault.to_string());
+        }
+        answer.unanswered.push(fault.to_string());
+    }
+}
+
+/// Looks at every resource.
+async fn all<C: Control, K: Cloud<C>>(
+    invocation: &Invocation<'_, K>,
+    asked: &Sweep,
+    answer: &mut Answer,
+    handled: &mut Handled,
+) {
+    let run = Run {
+        settings: invocation.settings,
+        id: invocation.request_id.to_owned(),
+        now: OffsetDateTime::now_utc(),
+        deadline: invocation.deadline,
+    };
+    let judged = asked.trigger == Trigger::ConfigRule;
+    let swept = sweep::sweep::<C>(invocation.cloud, asked, &run, |record| {
+        log(&record);
+        if judged {
+            handled.verdicts.push(verdict(&record, record.resource.id.clone()));
+        }
+        if record.outcome != Outcome::Compliant && answer.records.len() < RECORDS {
+            answer.records.push(record);
+        }
+    })
+    .await;
+    handled.looked_at += swept.looked_at;
+    let line = format!("{}: sweep of {} in {}", C::ABOUT.id, asked.account, asked.region);
+    if let Some(why) = &swept.cut_short {
+        tracing::warn!("{line}: {} looked at, but {why}", swept.looked_at);
+    } else {
+        tracing::info!("{line}: {} looked at: {:?}", swept.looked_at, swept.outcomes);
+    }
+    if swept.retry {
+        handled
+            .retry
+            .get_or_insert(swept.cut_short.clone().unwrap_or_else(|| format!("{line}: not all could be done")));
+    }
+    answer.sweeps.push(swept);
+}
+
+/// Looks at one resource.
+async fn one<C: Control, K: Cloud<C>>(
+    invocation: &Invocation<'_, K>,
+    request: &Request<C>,
+    answer: &mut Answer,
+    handled: &mut Handled,
+) {
+    if gate::own_doing(request, invocation.settings) {
+        let target = request.place.target.to_string();
+        note(answer, Unread::Ignored(format!("our own role changed {}", shown(&target))));
+        return;
+    }
+    let run = Run {
+        settings: invocation.settings,
+        id: format!("{}-{}", invocation.request_id, answer.records.len() + 1),
+        now: OffsetDateTime::now_utc(),
+        deadline: invocation.deadline,
+    };
     // Boxed: the futures of SDK calls are deep and large, and a function's main would have to lay them all out.
-    let record = Box::pin(driver::run(cloud, request, run)).await;
-    let json = serde_json::to_string(&record).unwrap_or_default();
+    let record = Box::pin(driver::run(invocation.cloud, request, &run)).await;
+    log(&record);
+    handled.looked_at += 1;
+    handled.verdicts.push(verdict(&record, request.named.clone()));
+    if matches!(record.outcome, Outcome::Compliant | Outcome::Fixed) {
+        handled.mended.push(format!("{} (record {})", record.line(), record.id));
+    }
+    if record.retry {
+        handled.retry.get_or_insert(record.line());
+    }
+    answer.records.push(record);
+}
+
+fn verdict(record: &Record, resource: String) -> Verdict {
+    Verdict {
+        resource_type: record.resource.r#type.to_owned(),
+        resource,
+        compliant: replies::complies(record.outcome),
+        says: format!("{}: {}", record.outcome.name(), record.why),
+    }
+}
+
+fn log(record: &Record) {
+    let json = serde_json::to_string(record).unwrap_or_default();
     if record.outcome.needs_a_person() {
         tracing::warn!(target: EVIDENCE, record = json.as_str(), "{}", record.line());
     } else if matches!(record.outcome, Outcome::Fixed | Outcome::Undone) {
         tracing::info!(target: EVIDENCE, record = json.as_str(), "{}", record.line());
     } else {
         tracing::info!(record = json.as_str(), "{}", record.line());
-    }
-    record
-}
-
-fn unread_line(control: &str, unread: &Unread) {
-    match unread {
-        Unread::Ignored(why) => tracing::info!("{control}: ignored: {why}"),
-        Unread::Rejected(why) => tracing::warn!("{control}: rejected: {why}"),
     }
 }
 

@@ -9,8 +9,10 @@ use serde::Deserialize;
 /// 1. Fixing twice equals fixing once.
 /// 2. There is no change from a state to itself.
 /// 3. There is drift if and only if there are changes.
-/// 4. Every reversible fix can be undone: from the fixed state there are changes back, if there was a fix, and the state
-///    to go back to is the same when it has been through the record's JSON.
+/// 4. Every reversible fix can be undone: from the fixed state there are changes back, if there was a fix, and none once
+///    they are made; and the state to go back to is the same when it has been through the record's JSON.
+///
+/// And whatever a control must not mend, `desired` leaves alone: a hindrance that is there before a fix is there after it.
 ///
 /// # Panics
 /// If a law is broken; that is its purpose.
@@ -25,9 +27,12 @@ pub fn check<C: Control>(state: &C::State) {
         drifted,
         "{id}: drift without a change, or a change without drift"
     );
+    assert_eq!(C::hindrance(&fixed), C::hindrance(state), "{id}: a fix changes what it must not mend");
     if C::ABOUT.safety != Safety::Irreversible {
         let recorded = serde_json::to_value(state).and_then(C::State::deserialize).ok();
         assert_eq!(recorded.as_ref(), Some(state), "{id}: the state does not survive the record's JSON");
-        assert_eq!(!C::changes(&fixed, state).is_empty(), drifted, "{id}: the fix cannot be undone");
+        let restored = C::restored(state);
+        assert_eq!(!C::changes(&fixed, &restored).is_empty(), drifted, "{id}: the fix cannot be undone");
+        assert_eq!(C::changes(&restored, &restored), [], "{id}: an undo never ends");
     }
 }

@@ -13,17 +13,21 @@ pub mod driver;
 pub mod event;
 pub mod fault;
 pub mod gate;
-pub mod ids;
 pub mod lambda;
 pub mod laws;
 pub mod log;
 pub mod record;
+pub mod replies;
 pub mod settings;
+pub mod sweep;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod toy;
 
-pub use control::{About, Cloud, Control, Place, Risk, Safety, Watch};
+pub use control::{About, Cloud, Control, Hindrance, Kind, Occasion, Page, Place, Risk, Safety, Scope, Setting, Watch};
 pub use fault::Fault;
-pub use ids::{AccountId, Region};
 pub use record::{Outcome, Record};
 pub use settings::{Mode, Settings};
+pub use triggers::ids::{AccountId, Region, shown};
+pub use triggers::{ApiCall, ConfigRule, Resource};

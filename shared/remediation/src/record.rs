@@ -98,6 +98,9 @@ pub struct Record {
     pub changes: Vec<Value>,
     /// The state that was read back or, where nothing was written, the state that the changes lead to.
     pub after: Option<Value>,
+    /// What a person should know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What the changes would break.
     pub breaks: Vec<Risk>,
     /// The writes that would take it back.
@@ -156,6 +159,7 @@ impl Record {
             before: None,
             changes: Vec::new(),
             after: None,
+            notes: Vec::new(),
             breaks: Vec::new(),
             undo: Vec::new(),
             remaining: Vec::new(),

@@ -1,7 +1,7 @@
 //! How a deployment is set up: the few facts that come from its environment.
 
-use crate::ids::{AccountId, Region, shown};
 use serde::{Deserialize, Serialize};
+use triggers::ids::{AccountId, Region, shown};
 
 /// Whether drift is only planned for or also fixed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,9 @@
 //! For tests: a toy control of two writes, and a cloud in memory that misbehaves as it is told.
 
-use crate::control::{About, Cloud, Control, Place, Risk, Safety, Watch};
+use crate::control::{About, Cloud, Control, Hindrance, Occasion, Page, Place, Risk, Safety, Scope, Watch};
 use crate::driver::{self, Run};
 use crate::event::{ApiCall, Cause, Order, Request, Trigger};
 use crate::fault::{DeniedBy, Fault};
-use crate::ids::{AccountId, Region};
 use crate::record::Record;
 use crate::settings::{Mode, Settings};
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,8 @@ use std::fmt;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use triggers::ids::{AccountId, Region};
+use triggers::{Act, Notice, Resource};
 
 pub const OURS: &str = "111122223333";
 pub const THEIRS: &str = "999988887777";
@@ -37,10 +38,12 @@ pub struct Door {
     pub bolts: u8,
     /// Somebody stands in it; to shut it needs an override.
     pub blocked: bool,
+    /// There is a hole in it, which shutting does not mend.
+    pub holed: bool,
 }
 
-pub const OPEN: Door = Door { shut: false, bolts: 0, blocked: false };
-pub const SHUT: Door = Door { shut: true, bolts: 2, blocked: false };
+pub const OPEN: Door = Door { shut: false, bolts: 0, blocked: false, holed: false };
+pub const SHUT: Door = Door { shut: true, bolts: 2, blocked: false, holed: false };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -52,20 +55,29 @@ pub enum Turn {
 impl Control for Doors {
     const ABOUT: About = About {
         id: "toy-open-door",
-        title: "Shuts doors",
+        title: "shuts doors",
+        never: "brick one up",
         resource_type: "Toy::House::Door",
+        also: &["Toy::House::Gate"],
+        scope: Scope::Regional,
         safety: Safety::Reversible,
         observes_with: &["doors:Get"],
+        lists_with: &["doors:List"],
         fixes_with: &["doors:Put"],
         undoes_with: &["doors:Put"],
+        allowed_on: &[],
         watches: &[Watch {
             source: "aws.doors",
             event_source: "doors.amazonaws.com",
             events: &["OpenDoor", "PaintDoor"],
         }],
-        config_rules: &[],
-        security_hub: &[],
+        incidents: &["AWS_DOORS_KEY_EXPOSED"],
+        action: None,
+        config_rules: &["DOOR_CLOSED"],
+        security_hub: &["Doors.1"],
         citations: &["45 CFR 164.310(a)(1)"],
+        sweeps: Some("rate(1 day)"),
+        settings: &[],
     };
     type Target = Name;
     type Parameters = ();
@@ -74,12 +86,7 @@ impl Control for Doors {
 
     fn target(name: &str) -> Result<Name, String> {
         let sound = (1..=20).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-        if sound { Ok(Name(name.to_owned())) } else { Err(format!("{} is no door", crate::ids::shown(name))) }
-    }
-
-    fn touched(call: &ApiCall) -> Vec<String> {
-        let names = call.parameters.get("doors").and_then(|doors| doors.as_array()).cloned().unwrap_or_default();
-        names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        if sound { Ok(Name(name.to_owned())) } else { Err(format!("{} is no door", triggers::ids::shown(name))) }
     }
 
     fn announces_drift(call: &ApiCall) -> bool {
@@ -101,6 +108,14 @@ impl Control for Doors {
         let blocked = (from.blocked && to.shut && !from.shut).then(|| risk("blocked", true));
         let draught = (to.shut && !from.shut).then(|| risk("no-draught", false));
         blocked.into_iter().chain(draught).collect()
+    }
+
+    fn hindrance(door: &Door) -> Option<Hindrance> {
+        door.holed.then(|| Hindrance { id: "holed", says: "there is a hole in it; call a joiner".to_owned() })
+    }
+
+    fn notes(door: &Door) -> Vec<String> {
+        door.blocked.then(|| "somebody stands in it".to_owned()).into_iter().collect()
     }
 }
 
@@ -125,6 +140,7 @@ pub enum Step {
 pub enum Call {
     Observe,
     Apply(Turn),
+    Rehearse(Turn),
 }
 
 /// A house with one door.
@@ -133,6 +149,7 @@ pub struct House {
     door: RefCell<Option<Door>>,
     first: std::cell::OnceCell<Option<Door>>,
     region: Region,
+    rehearses: std::cell::Cell<bool>,
     script: RefCell<VecDeque<Step>>,
     calls: RefCell<Vec<Call>>,
 }
@@ -147,6 +164,7 @@ impl House {
             door: RefCell::new(door),
             first: std::cell::OnceCell::new(),
             region: region("us-east-1"),
+            rehearses: std::cell::Cell::new(false),
             script: RefCell::new(script.into_iter().collect()),
             calls: RefCell::default(),
         }
@@ -154,6 +172,12 @@ impl House {
 
     pub fn in_region(self, name: &str) -> Self {
         Self { region: region(name), ..self }
+    }
+
+    /// A house whose owner says beforehand what he would allow.
+    pub fn that_rehearses(self) -> Self {
+        self.rehearses.set(true);
+        self
     }
 
     /// The truth.
@@ -194,7 +218,7 @@ impl House {
 }
 
 impl Cloud<Doors> for House {
-    async fn observe(&self, place: &Place<Name>) -> Result<Option<Door>, Fault> {
+    async fn observe(&self, place: &Place<Name>, _: &Occasion) -> Result<Option<Door>, Fault> {
         match self.call(place, Call::Observe).await? {
             Step::Stale => Ok(self.first.get_or_init(|| self.door()).clone()),
             Step::Lost => Err(throttled()),
@@ -214,6 +238,17 @@ impl Cloud<Doors> for House {
             Turn::Bolts(bolts) => door.bolts = *bolts,
         }
         if let Step::Lost = step { Err(Fault::Lost("no answer in time".to_owned())) } else { Ok(()) }
+    }
+
+    async fn rehearse(&self, place: &Place<Name>, turn: &Turn) -> Result<bool, Fault> {
+        if !self.rehearses.get() {
+            return Ok(false);
+        }
+        self.call(place, Call::Rehearse(turn.clone())).await.map(|_| true)
+    }
+
+    async fn list(&self, _: &AccountId, _: &Region, _: &Occasion, _: Option<&str>) -> Result<Page<Name>, Fault> {
+        Ok(Page { targets: vec![Name("front".to_owned())], next: None })
     }
 }
 
@@ -250,12 +285,45 @@ pub fn now() -> OffsetDateTime {
 pub fn request() -> Request<Doors> {
     Request {
         place: Place { account: account(OURS), region: region("us-east-1"), target: Name("front".to_owned()) },
+        named: "front".to_owned(),
         order: Order::Fix(None),
         trigger: Trigger::CloudTrail,
         cause: Some(Cause { call: "PaintDoor".to_owned(), at: Some(now()), ..Cause::default() }),
+        rule: None,
         announces_drift: false,
         reason: None,
         overrides: Vec::new(),
+    }
+}
+
+/// What CloudTrail says of somebody's painting these doors.
+pub fn notice(doors: &[&str]) -> Notice {
+    let door = |id: &&str| Resource { r#type: "Toy::House::Door".to_owned(), id: (*id).to_owned(), name: None };
+    Notice {
+        trigger: Trigger::CloudTrail,
+        account: Some(account(OURS)),
+        region: Some(region("us-east-1")),
+        event: Some("PaintDoor".to_owned()),
+        control_ids: Vec::new(),
+        act: Act::Evaluate,
+        resources: doors.iter().map(door).collect(),
+        cause: Some(Cause {
+            call: "PaintDoor".to_owned(),
+            at: Some(now()),
+            role: Some("arn:aws:iam::111122223333:role/suture".to_owned()),
+            ..Cause::default()
+        }),
+        why: "PaintDoor may leave a door open".to_owned(),
+        call: Some(ApiCall {
+            event_source: "doors.amazonaws.com".to_owned(),
+            event_name: "PaintDoor".to_owned(),
+            parameters: serde_json::Value::Null,
+            response: serde_json::Value::Null,
+        }),
+        rule: None,
+        reply: None,
+        manual: None,
+        message: None,
     }
 }
 
