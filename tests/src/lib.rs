@@ -9,7 +9,10 @@
     reason = "nothing but tests uses this, and it may fail as tests do"
 )]
 
+pub mod actions;
 pub mod s3;
+pub mod scenarios;
+pub mod template;
 
 use bytes::Bytes;
 use http::Method;
@@ -45,14 +48,67 @@ pub const HOME: &str = "us-east-1";
 pub struct About {
     /// The control's id.
     pub id: String,
+    /// What it does.
+    pub title: String,
+    /// What it never does.
+    pub never: String,
+    /// The CloudFormation type that it looks at.
+    pub resource_type: String,
+    /// Other types that it makes something of.
+    pub also: Vec<String>,
+    /// How much harm it can do: `reversible`, `incident`.
+    pub safety: String,
     /// The IAM actions that it reads with.
     pub observes_with: Vec<String>,
+    /// The IAM actions that it lists with.
+    pub lists_with: Vec<String>,
     /// The IAM actions that it fixes with.
     pub fixes_with: Vec<String>,
     /// The IAM actions that it takes fixes back with.
     pub undoes_with: Vec<String>,
+    /// What actions are allowed on, by how they begin.
+    pub allowed_on: Vec<(String, String)>,
     /// The API calls that it watches.
     pub watches: Vec<Watch>,
+    /// Other events that it answers.
+    pub incidents: Vec<String>,
+    /// The Security Hub custom action that starts it.
+    pub action: Option<String>,
+    /// AWS Config managed rules that see the same.
+    pub config_rules: Vec<String>,
+    /// Security Hub controls that see the same.
+    pub security_hub: Vec<String>,
+    /// How often everything is looked at.
+    pub sweeps: Option<String>,
+    /// What an operator can set.
+    pub settings: Vec<Setting>,
+}
+
+/// One setting: see `remediation::Setting`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Setting {
+    /// The field of the control's parameters.
+    pub field: String,
+    /// The template's parameter.
+    pub parameter: String,
+    /// What it does.
+    pub description: String,
+    /// What it can be.
+    pub kind: Kind,
+    /// What it is unless somebody sets it.
+    pub default: String,
+}
+
+/// What a setting can be: see `remediation::Kind`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A text that matches this.
+    Text(String),
+    /// One of these.
+    Choice(Vec<String>),
+    /// A number within these bounds.
+    Number(i64, i64),
 }
 
 /// API calls of one service.
@@ -215,6 +271,13 @@ pub fn record(report: &Report) -> Value {
         Some([record]) => record.clone(),
         _ => panic!("not one record: {answer} {:?} {:#?}", report.answer, report.log),
     }
+}
+
+/// The last record in an invocation's log: also what one that failed has to say.
+pub fn last_record(report: &Report) -> Value {
+    let lines = report.log.iter().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let found = lines.map(|line| line["record"].clone()).find(Value::is_object);
+    found.unwrap_or_else(|| panic!("no record: {:?} {:#?}", report.answer, report.log))
 }
 
 /// The outcome of an invocation's one record.

@@ -1,0 +1,25 @@
+//! Which IAM action an API operation needs: not always the one of its own name.
+
+/// Operations whose action has another name, by service.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>,
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("s3:GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"),
+    ("s3:PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ("s3:DeletePublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ("s3:GetBucketEncryption", "s3:GetEncryptionConfiguration"),
+    ("s3:PutBucketEncryption", "s3:PutEncryptionConfiguration"),
+    ("s3:DeleteBucketEncryption", "s3:PutEncryptionConfiguration"),
+    ("s3:GetBucketReplication", "s3:GetReplicationConfiguration"),
+    ("s3:ListBuckets", "s3:ListAllMyBuckets"),
+    ("s3:HeadBucket", "s3:ListBucket"),
+    ("s3control:GetPublicAccessBlock", "s3:GetAccountPublicAccessBlock"),
+    ("s3control:PutPublicAccessBlock", "s3:PutAccountPublicAccessBlock"),
+    ("s3control:DeletePublicAccessBlock", "s3:PutAccountPublicAccessBlock"),
+];
+
+/// The IAM action that a call needs, named as [`lab::gateway::Happened::name`] names it.
+pub fn action(call: &str) -> String {
+    let other = OTHER_NAMES.iter().find(|(name, _)| *name == call);
+    other.map_or_else(|| call.to_owned(), |(_, action)| (*action).to_owned())
+}

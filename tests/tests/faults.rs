@@ -1,0 +1,180 @@
+//! Every control on bad days, alike: denied, throttled, cut off. Whatever happens, nothing is lost, nothing is claimed that
+//! is not so, and what is missing is named.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
+
+use lab::Lab;
+use lab::gateway::Happened;
+use lab::runtime::Report;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use system_tests::actions::action;
+use system_tests::scenarios::{Drift, Scenario, all};
+use system_tests::{alone, controls, faults, invoke, last_record};
+
+/// A clean run of a scenario, and the calls that it made, in order.
+async fn clean(lab: &Lab, scenario: &Scenario) -> Vec<Happened> {
+    faults(lab, &[]);
+    let Drift { event, mended } = (scenario.drift)(lab).await;
+    assert!(!mended(lab).await, "{}: {}: there is no drift", scenario.control, scenario.name);
+    let report = invoke(lab, scenario.control, &event).await;
+    let record = last_record(&report);
+    assert_eq!(record["outcome"], "fixed", "{}: {}: {record}", scenario.control, scenario.name);
+    assert!(mended(lab).await, "{}: {}: said to be fixed, and is not", scenario.control, scenario.name);
+    report.calls
+}
+
+/// The calls of a run, each once, and how often it made them.
+fn distinct(calls: &[Happened]) -> BTreeMap<String, usize> {
+    let mut distinct = BTreeMap::new();
+    for call in calls {
+        *distinct.entry(call.name()).or_default() += 1;
+    }
+    distinct
+}
+
+/// Runs a scenario with faults; what the function said at last, the report, and whether the drift is mended.
+async fn with(lab: &Lab, scenario: &Scenario, kinds: &[&str]) -> (Value, Report, bool) {
+    faults(lab, &[]);
+    let Drift { event, mended } = (scenario.drift)(lab).await;
+    faults(lab, kinds);
+    let report = invoke(lab, scenario.control, &event).await;
+    faults(lab, &[]);
+    (last_record(&report), report, mended(lab).await)
+}
+
+/// Runs a test with each scenario in a lab of its own.
+fn each(test: impl AsyncFn(&Lab, &Scenario, &[Happened])) {
+    alone(async |lab| {
+        for scenario in all() {
+            let calls = clean(lab, &scenario).await;
+            test(lab, &scenario, &calls).await;
+        }
+    });
+}
+
+#[test]
+fn every_control_has_a_scenario() {
+    let controls: BTreeSet<_> = controls().into_iter().map(|about| about.id).collect();
+    let scenarios: BTreeSet<_> = all().iter().map(|scenario| scenario.control.to_owned()).collect();
+    assert_eq!(scenarios, controls);
+}
+
+#[test]
+fn what_a_fix_and_its_undo_call_is_what_the_control_declares() {
+    let mut used: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut undone: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    alone(async |lab| {
+        for scenario in all() {
+            let Drift { event, mended } = (scenario.drift)(lab).await;
+            let report = invoke(lab, scenario.control, &event).await;
+            used.entry(scenario.control).or_default().extend(report.calls.iter().map(|call| action(&call.name())));
+            let undo = json!({"mode": "undo", "record": last_record(&report)});
+            let report = invoke(lab, scenario.control, &undo).await;
+            let record = last_record(&report);
+            assert_eq!(record["outcome"], "undone", "{}: {}: {record}", scenario.control, scenario.name);
+            assert!(!mended(lab).await, "{}: {}: undone, and still mended", scenario.control, scenario.name);
+            let writes = report.calls.iter().filter(|call| call.writes).map(|call| action(&call.name()));
+            undone.entry(scenario.control).or_default().extend(writes);
+        }
+    });
+    for about in controls() {
+        let id = about.id.as_str();
+        // What AWS Config is asked about the rule that fired is the engine's to ask, and tested there.
+        let declared = about.observes_with.iter().chain(&about.fixes_with).filter(|name| !name.starts_with("config:"));
+        assert_eq!(used[id], declared.cloned().collect(), "{id}: what its scenarios call, and what it declares");
+        assert_eq!(undone[id], about.undoes_with.iter().cloned().collect(), "{id}: the writes of its undoes");
+    }
+}
+
+#[test]
+fn each_call_that_is_denied_is_named_and_nothing_is_claimed() {
+    each(async |lab, scenario, calls| {
+        for call in distinct(calls).keys() {
+            let (record, report, mended) = with(lab, scenario, &[&format!("{call}=denied")]).await;
+            let at = format!("{}: {}: {call} denied: {record}", scenario.control, scenario.name);
+            let outcome = record["outcome"].as_str().unwrap_or_default();
+            // What a control can do without, it may; it then says so, and still tells the truth.
+            if outcome == "fixed" {
+                assert!(mended && record.to_string().contains(&action(call)), "{at}");
+                continue;
+            }
+            assert!(["failed", "refused", "partly-fixed"].contains(&outcome), "{at}");
+            assert!(record["why"].as_str().unwrap().contains(&action(call)), "{at}");
+            assert!(!mended && report.answer.is_ok(), "{at}");
+            if outcome != "partly-fixed" {
+                assert_eq!(record["undo"], json!([]), "{at}");
+            }
+        }
+    });
+}
+
+#[test]
+fn each_call_that_is_throttled_fails_or_is_cut_off_is_made_again() {
+    each(async |lab, scenario, calls| {
+        for (call, times) in distinct(calls) {
+            for kind in ["throttle", "error", "drop"] {
+                let (record, report, mended) = with(lab, scenario, &[&format!("{call}={kind}*2")]).await;
+                let at = format!("{}: {}: {call} {kind}: {record}", scenario.control, scenario.name);
+                assert!(record["outcome"] == "fixed" && mended, "{at}");
+                let made = report.calls.iter().filter(|made| made.name() == call).count();
+                assert_eq!(made, times + 2, "{at}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_is_seen_all_the_same() {
+    each(async |lab, scenario, calls| {
+        let writes: BTreeSet<_> = calls.iter().filter(|call| call.writes).map(Happened::name).collect();
+        assert!(!writes.is_empty(), "{}: {}", scenario.control, scenario.name);
+        for call in writes {
+            for times in [1, 4] {
+                let (record, report, mended) = with(lab, scenario, &[&format!("{call}=drop-answer*{times}")]).await;
+                let at = format!("{}: {}: {call}, {times} answers lost: {record}", scenario.control, scenario.name);
+                match record["outcome"].as_str().unwrap() {
+                    "fixed" => assert!(mended && record["undo"] != json!([]), "{at}"),
+                    // Not all of it was made; Lambda's retry makes the rest.
+                    "partly-fixed" | "unverified" => assert!(!mended && report.answer.is_err(), "{at}"),
+                    _ => panic!("{at}"),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_write_that_never_gets_through_is_no_fix_and_is_left_to_lambdas_retries() {
+    each(async |lab, scenario, calls| {
+        let writes: BTreeSet<_> = calls.iter().filter(|call| call.writes).map(Happened::name).collect();
+        for call in writes {
+            for kind in ["throttle", "error", "drop"] {
+                let (record, report, mended) = with(lab, scenario, &[&format!("{call}={kind}")]).await;
+                let at = format!("{}: {}: {call} {kind} for good: {record}", scenario.control, scenario.name);
+                assert!(!mended && report.answer.is_err(), "{at}");
+                let outcome = record["outcome"].as_str().unwrap();
+                assert!(["failed", "partly-fixed", "unverified"].contains(&outcome), "{at}");
+                if outcome == "partly-fixed" {
+                    assert_ne!(record["remaining"], json!([]), "{at}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_plan_names_the_writes_that_a_fix_makes_and_makes_none() {
+    each(async |lab, scenario, _| {
+        let Drift { event, mended } = (scenario.drift)(lab).await;
+        system_tests::variant(lab, scenario.control, "planning", &[("SUTURE_MODE", "plan")]);
+        let report = invoke(lab, "planning", &event).await;
+        let plan = last_record(&report);
+        let at = format!("{}: {}: {plan}", scenario.control, scenario.name);
+        assert_eq!(plan["outcome"], "planned", "{at}");
+        let made = report.calls.iter().filter(|call| call.writes && call.status < 400).count();
+        assert!(made == 0 && !mended(lab).await, "{at}");
+        let fix = last_record(&invoke(lab, scenario.control, &event).await);
+        assert_eq!((&fix["outcome"], &fix["changes"]), (&json!("fixed"), &plan["changes"]), "{at}");
+    });
+}
