@@ -23,6 +23,10 @@ pub struct About {
     pub also: &'static [&'static str],
     /// Whether its resources are in a region.
     pub scope: Scope,
+    /// Whether every call names the account that it is meant for (S3's expected bucket owner). Where none does, a call means
+    /// the account of our own credentials, and another account's resource could be mistaken for one of ours: such a control
+    /// works in its own account alone.
+    pub names_account: bool,
     /// How much harm its writes can do.
     pub safety: Safety,
     /// The IAM actions that `observe` needs, and `rehearse`.

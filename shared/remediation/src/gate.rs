@@ -2,7 +2,7 @@
 //!
 //! A manual request can override a gate by naming it in `override`; the record then shows that it did.
 
-use crate::control::{Control, Place, Safety};
+use crate::control::{Control, Place, Safety, Scope};
 use crate::event::{Order, Request};
 use crate::settings::{Mode, Settings};
 
@@ -27,8 +27,22 @@ pub fn own_doing<C: Control>(request: &Request<C>, settings: &Settings) -> bool 
 pub fn place<C: Control>(request: &Request<C>, place: &Place<C::Target>, settings: &Settings) -> Result<(), Refusal> {
     let allowed = [
         ("account", settings.accounts.contains(&place.account), place.account.as_str(), "SUTURE_ACCOUNTS"),
-        ("region", settings.regions.contains(&place.region), place.region.as_str(), "SUTURE_REGIONS"),
+        // What is in no region is in every one.
+        (
+            "region",
+            C::ABOUT.scope == Scope::Global || settings.regions.contains(&place.region),
+            place.region.as_str(),
+            "SUTURE_REGIONS",
+        ),
     ];
+    if !C::ABOUT.names_account && settings.own_account.as_ref() != Some(&place.account) {
+        let why = format!(
+            "the calls of {} mean the account of this function, and this is about account {}; deploy it there",
+            C::ABOUT.id,
+            place.account
+        );
+        return Err(Refusal { by: "own-account".to_owned(), why });
+    }
     for (gate, ours, value, setting) in allowed {
         if !ours && !overridden(request, gate) {
             let why = format!("{gate} {value} is not one of ours to change; if it should be, add it to {setting}");
@@ -67,7 +81,8 @@ pub fn overridden<C: Control>(request: &Request<C>, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::toy::{OURS, THEIRS, account, manual, region, request, settings};
+    use crate::About;
+    use crate::toy::{Door, Doors, Name, OURS, THEIRS, Turn, account, manual, region, request, settings};
 
     #[test]
     fn a_place_is_ours_or_refused_by_name() {
@@ -111,6 +126,43 @@ mod tests {
     fn where_nothing_is_allowed_nothing_passes() {
         let none = Settings { accounts: vec![], regions: vec![], ..settings(Mode::Enforce) };
         assert!(place(&request(), &request().place, &none).is_err());
+    }
+
+    /// Doors whose calls do not say whose house they mean.
+    struct AtHome;
+
+    impl Control for AtHome {
+        const ABOUT: About = About { id: "at-home", names_account: false, scope: Scope::Global, ..Doors::ABOUT };
+        type Target = Name;
+        type Parameters = ();
+        type State = Door;
+        type Change = Turn;
+        fn target(name: &str) -> Result<Name, String> {
+            Doors::target(name)
+        }
+        fn desired(door: &Door) -> Door {
+            Doors::desired(door)
+        }
+        fn changes(from: &Door, to: &Door) -> Vec<Turn> {
+            Doors::changes(from, to)
+        }
+    }
+
+    #[test]
+    fn where_calls_name_no_account_only_our_own_is_meant() {
+        let of = |id: &str, at: &str| {
+            let Request { place, named, order, trigger, cause, rule, announces_drift, reason, overrides } = request();
+            let place = Place { account: account(id), region: region(at), ..place };
+            Request::<AtHome> { place, named, order, trigger, cause, rule, announces_drift, reason, overrides }
+        };
+        let both = Settings { accounts: vec![account(OURS), account(THEIRS)], ..settings(Mode::Enforce) };
+        let check = |request: &Request<AtHome>, settings: &Settings| place(request, &request.place, settings);
+        assert_eq!(check(&of(OURS, "us-east-1"), &both), Ok(()));
+        assert_eq!(check(&of(OURS, "ap-south-1"), &both), Ok(()), "it is in no region");
+        let theirs = Request { overrides: vec!["own-account".to_owned()], ..of(THEIRS, "us-east-1") };
+        assert_eq!(check(&theirs, &both).unwrap_err().by, "own-account", "no override changes whose account it is");
+        let nobody = Settings { own_account: None, ..both };
+        assert_eq!(check(&of(OURS, "us-east-1"), &nobody).unwrap_err().by, "own-account");
     }
 
     #[test]

@@ -182,7 +182,7 @@ struct Handled {
     /// Something that another try may mend.
     retry: Option<String>,
     verdicts: Vec<Verdict>,
-    /// What to write under the finding, for each resource that was seen to be as it ought to be.
+    /// What to write under the finding, for each resource that was fixed, and seen to be.
     mended: Vec<String>,
     /// How many resources were looked at.
     looked_at: usize,
@@ -300,7 +300,7 @@ async fn reply<C: Control, K>(
             }
             invocation.replies.evaluations(token, *at, &handled.verdicts).await
         }
-        // Only what was seen to be as it ought to be is resolved, and only if that is so of every resource of the finding.
+        // Only what was fixed and read back is resolved, and only if that is so of every resource of the finding.
         Reply::Finding { .. } | Reply::FindingV2 { .. }
             if handled.looked_at > 0 && handled.mended.len() == handled.looked_at =>
         {
@@ -379,7 +379,8 @@ async fn one<C: Control, K: Cloud<C>>(
     log(&record);
     handled.looked_at += 1;
     handled.verdicts.push(verdict(&record, request.named.clone()));
-    if matches!(record.outcome, Outcome::Compliant | Outcome::Fixed) {
+    // Not `compliant`: the finding may be of a stricter check than ours, and Security Hub's own next look closes what is over.
+    if record.outcome == Outcome::Fixed {
         handled.mended.push(format!("{} (record {})", record.line(), record.id));
     }
     if record.retry {

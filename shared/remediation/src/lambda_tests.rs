@@ -364,7 +364,7 @@ fn finding(doors: &[&str]) -> Notice {
 async fn a_finding_is_resolved_when_the_fix_was_seen_and_never_for_a_plan() {
     for (house, mode, resolved) in [
         (House::new(OPEN, []), Mode::Enforce, true),
-        (House::new(SHUT, []), Mode::Plan, true),
+        (House::new(SHUT, []), Mode::Enforce, false),
         (House::new(OPEN, []), Mode::Plan, false),
         (House::new(Door { blocked: true, ..OPEN }, []), Mode::Enforce, false),
         (House::new(Door { holed: true, ..OPEN }, []), Mode::Enforce, false),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub regions: Vec<Region>,
     /// The ARN of the role that we run under; calls that it made are not drift.
     pub role_arn: Option<String>,
+    /// The account that our credentials are of.
+    pub own_account: Option<AccountId>,
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ impl Settings {
             accounts: list("SUTURE_ACCOUNTS", set("SUTURE_ACCOUNTS"), own_account, AccountId::parse)?,
             regions: list("SUTURE_REGIONS", set("SUTURE_REGIONS"), own_region, Region::parse)?,
             role_arn: set("SUTURE_ROLE_ARN"),
+            own_account: own_account.cloned(),
         })
     }
 }

@@ -60,6 +60,7 @@ impl Control for Doors {
         resource_type: "Toy::House::Door",
         also: &["Toy::House::Gate"],
         scope: Scope::Regional,
+        names_account: true,
         safety: Safety::Reversible,
         observes_with: &["doors:Get"],
         lists_with: &["doors:List"],
@@ -274,7 +275,7 @@ pub fn account(id: &str) -> AccountId {
 
 pub fn settings(mode: Mode) -> Settings {
     let regions = vec![region("us-east-1"), region("eu-west-1")];
-    Settings { mode, accounts: vec![account(OURS)], regions, role_arn: None }
+    Settings { mode, accounts: vec![account(OURS)], regions, role_arn: None, own_account: Some(account(OURS)) }
 }
 
 pub fn now() -> OffsetDateTime {
