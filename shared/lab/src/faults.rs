@@ -33,10 +33,26 @@ pub enum Kind {
     Stale,
 }
 
+impl Kind {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Throttle => "throttle",
+            Self::Error => "error",
+            Self::DeniedByOrganization => "denied-by-organization",
+            Self::Denied => "denied",
+            Self::Conflict => "conflict",
+            Self::Drop => "drop",
+            Self::DropAnswer => "drop-answer",
+            Self::Latency(_) => "latency",
+            Self::Stale => "stale",
+        }
+    }
+}
+
 /// A fault for one operation: `s3:PutPublicAccessBlock=throttle*2`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// The service: `s3`.
+    /// The service: `s3`, or `*` for every one.
     pub service: String,
     /// The operation as the API names it: `PutPublicAccessBlock`, or `*` for every one.
     pub operation: String,
@@ -44,13 +60,20 @@ pub struct Fault {
     pub kind: Kind,
     /// How many more times; none: always. For `stale`: how many reads after each write; none: one.
     pub times: Option<u32>,
+    /// One call in so many, spread evenly: the fourth, the eighth, … A client that tries again at once gets through; none:
+    /// every call.
+    pub one_in: Option<u32>,
+    /// How many calls it has met.
+    #[serde(skip)]
+    met: u32,
 }
 
 impl FromStr for Fault {
     type Err = String;
 
-    /// Reads `service:Operation=kind`, with `*n` behind it for n times only. Kinds are `throttle`, `error`, `denied`,
-    /// `denied-by-organization`, `conflict`, `drop`, `drop-answer`, `stale`, and `latency:MILLISECONDS`.
+    /// Reads `service:Operation=kind`, with `*n` behind it for n times only, and with `%n` for one call in n only. Kinds are
+    /// `throttle`, `error`, `denied`, `denied-by-organization`, `conflict`, `drop`, `drop-answer`, `stale`, and
+    /// `latency:MILLISECONDS`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no fault; write it like s3:PutPublicAccessBlock=throttle*2");
         let (call, kind) = text.split_once('=').ok_or_else(wrong)?;
@@ -58,6 +81,10 @@ impl FromStr for Fault {
             call.split_once(':').filter(|(s, o)| !s.is_empty() && !o.is_empty()).ok_or_else(wrong)?;
         let (kind, times) = match kind.split_once('*') {
             Some((kind, times)) => (kind, Some(times.parse().map_err(|_| wrong())?)),
+            None => (kind, None),
+        };
+        let (kind, one_in) = match kind.split_once('%') {
+            Some((kind, share)) => (kind, Some(share.parse().ok().filter(|share| *share > 0).ok_or_else(wrong)?)),
             None => (kind, None),
         };
         let kind = match kind.split_once(':').unwrap_or((kind, "")) {
@@ -68,28 +95,22 @@ impl FromStr for Fault {
             ("conflict", "") => Kind::Conflict,
             ("drop", "") => Kind::Drop,
             ("drop-answer", "") => Kind::DropAnswer,
-            ("stale", "") => Kind::Stale,
+            ("stale", "") if one_in.is_none() => Kind::Stale,
             ("latency", ms) => Kind::Latency(ms.parse().map_err(|_| wrong())?),
             _ => return Err(wrong()),
         };
-        Ok(Self { service: service.to_owned(), operation: operation.to_owned(), kind, times })
+        Ok(Self { service: service.to_owned(), operation: operation.to_owned(), kind, times, one_in, met: 0 })
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}=", self.service, self.operation)?;
-        match &self.kind {
-            Kind::Throttle => f.write_str("throttle")?,
-            Kind::Error => f.write_str("error")?,
-            Kind::DeniedByOrganization => f.write_str("denied-by-organization")?,
-            Kind::Denied => f.write_str("denied")?,
-            Kind::Conflict => f.write_str("conflict")?,
-            Kind::Drop => f.write_str("drop")?,
-            Kind::DropAnswer => f.write_str("drop-answer")?,
-            Kind::Latency(ms) => write!(f, "latency:{ms}")?,
-            Kind::Stale => f.write_str("stale")?,
+        f.write_str(self.kind.word())?;
+        if let Kind::Latency(ms) = &self.kind {
+            write!(f, ":{ms}")?;
         }
+        self.one_in.map_or(Ok(()), |share| write!(f, "%{share}"))?;
         self.times.map_or(Ok(()), |times| write!(f, "*{times}"))
     }
 }
@@ -113,6 +134,7 @@ pub struct Faults {
 /// The last answer to a read, and how often it is still to be given though the resource was written since.
 #[derive(Debug)]
 struct Read {
+    service: String,
     resource: String,
     answer: ApiResponse,
     /// How often it is to be given after each write.
@@ -143,6 +165,10 @@ impl Faults {
         let mut fate = Fate::default();
         let mut set = lock(&self.set);
         for fault in set.iter_mut().filter(|fault| fault.meets(call) && fault.kind != Kind::Stale) {
+            fault.met = fault.met.wrapping_add(1);
+            if fault.one_in.is_some_and(|share| fault.met % share != 0) {
+                continue;
+            }
             match fault.kind {
                 Kind::Latency(ms) => fate.wait += Duration::from_millis(ms),
                 _ if fate.kind.is_some() => continue,
@@ -165,15 +191,19 @@ impl Faults {
         Some(read.answer.clone())
     }
 
-    /// Remembers a read's answer; after a write, makes the reads of the same resource stale.
+    /// Remembers a read's answer; after a write, makes the reads of the same resource stale: in S3 those of the bucket, in
+    /// other services, where a rule's id does not tell its group, all of the service's.
     pub fn saw(&self, call: &Call, answer: &ApiResponse) {
         let resource = call.resource.clone().unwrap_or_default();
         if call.writes {
-            for read in lock(&self.reads).values_mut().filter(|read| read.resource == resource) {
+            let s3 = call.service == "s3";
+            let same = |read: &&mut Read| read.service == call.service && (!s3 || read.resource == resource);
+            for read in lock(&self.reads).values_mut().filter(same) {
                 read.stale = read.times;
             }
         } else if let Some(times) = self.stale_times(call) {
-            let read = Read { resource, answer: answer.clone(), times, stale: 0 };
+            let service = call.service.clone();
+            let read = Read { service, resource, answer: answer.clone(), times, stale: 0 };
             lock(&self.reads).insert(key(call), read);
         }
     }
@@ -188,7 +218,7 @@ impl Faults {
 
 impl Fault {
     fn meets(&self, call: &Call) -> bool {
-        self.service == call.service
+        (self.service == call.service || self.service == "*")
             && (self.operation == call.operation || self.operation == "*")
             && self.times != Some(0)
     }
@@ -236,12 +266,29 @@ mod tests {
 
     #[test]
     fn written_and_read() {
-        for text in ["s3:PutPublicAccessBlock=throttle*2", "s3:*=latency:20", "iam:ListUsers=drop", "s3:GetX=stale*3"] {
+        for text in [
+            "s3:PutPublicAccessBlock=throttle*2",
+            "s3:*=latency:20",
+            "iam:ListUsers=drop",
+            "s3:GetX=stale*3",
+            "*:*=throttle%5",
+            "ec2:*=latency:7%3*2",
+        ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
         }
-        for text in
-            ["", "s3", "s3:Put", "s3:=drop", "s3:Put=explode", "s3:Put=throttle*x", "s3:Put=latency:", "s3:Put=drop:1"]
-        {
+        for text in [
+            "",
+            "s3",
+            "s3:Put",
+            "s3:=drop",
+            "s3:Put=explode",
+            "s3:Put=throttle*x",
+            "s3:Put=latency:",
+            "s3:Put=drop:1",
+            "s3:Put=drop%0",
+            "s3:Put=drop%",
+            "s3:Get=stale%2",
+        ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
     }
@@ -254,6 +301,18 @@ mod tests {
         let kinds: Vec<_> = (0..3).map(|_| faults.fate(&call("Get", false)).kind).collect();
         assert_eq!(kinds, [Some(Kind::Throttle), Some(Kind::Throttle), None]);
         assert_eq!(faults.fate(&call("Other", false)), Fate { wait: Duration::from_millis(5), kind: None });
+    }
+
+    #[test]
+    fn a_share_of_the_calls() {
+        let faults = Faults::default();
+        faults.add("*:*=throttle%3".parse().unwrap());
+        let met: Vec<_> = (0..7).map(|_| faults.fate(&call("Get", false)).kind.is_some()).collect();
+        assert_eq!(met, [false, false, true, false, false, true, false]);
+        faults.clear();
+        faults.add("s3:Get=error%2*1".parse().unwrap());
+        let met: Vec<_> = (0..5).map(|_| faults.fate(&call("Get", false)).kind.is_some()).collect();
+        assert_eq!(met, [false, true, false, false, false], "once only");
     }
 
     #[test]

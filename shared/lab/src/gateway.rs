@@ -1,17 +1,24 @@
 //! The gateway: one loopback port that is AWS. It understands each call, lets faults and quirks at it, keeps a journal of
 //! it, and sends the event that CloudTrail would.
 
+mod control;
+mod events;
+mod lambda;
+mod refusals;
+
 use crate::bus::Bus;
 use crate::call::{Call, Caller};
 use crate::faults::{Fate, Faults, Kind};
+use crate::gateway::refusals::faulty;
 use crate::http::{ApiRequest, ApiResponse, Upstream};
 use crate::identities::Identities;
 use crate::quirks::{self, error::respond};
-use crate::runtime::{Functions, LARGEST_EVENT, Report};
+use crate::runtime::{Functions, Report};
+use crate::template::ScheduleSpec;
 use crate::trail;
-use crate::understand::{invoked, to_path_style, understand};
+use crate::understand::{to_path_style, understand};
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -29,8 +36,11 @@ use tokio::time::sleep;
 /// own rule.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
 
+/// How many happenings somebody who listens may lag behind: a sweep of ten thousand buckets makes fifty thousand.
+const KEPT_HAPPENINGS: usize = 65_536;
+
 /// How many calls the journal keeps.
-const KEPT_CALLS: usize = 50_000;
+const KEPT_CALLS: usize = 200_000;
 
 /// An AWS call that went through the gateway.
 #[derive(Clone, Debug, Serialize)]
@@ -104,7 +114,7 @@ pub struct Journal {
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { calls: Arc::default(), happenings: broadcast::Sender::new(4096) }
+        Self { calls: Arc::default(), happenings: broadcast::Sender::new(KEPT_HAPPENINGS) }
     }
 }
 
@@ -148,6 +158,10 @@ pub struct Gateway {
     pub bus: Bus,
     /// Lambda.
     pub functions: Functions,
+    /// The functions' schedules, which wait for somebody to fire them: the lab has no clock.
+    pub schedules: Vec<ScheduleSpec>,
+    /// Where the template is deployed.
+    pub region: String,
 }
 
 impl Gateway {
@@ -193,7 +207,7 @@ impl Gateway {
         let target = parts.uri.to_string();
         let mut request = ApiRequest { method: parts.method, target, headers: parts.headers, body };
         if request.path().starts_with("/_lab/") {
-            return Ok(whole(self.control(&request)));
+            return Ok(whole(self.control(&request).await));
         }
         to_path_style(&mut request);
         let call = understand(request, &|key| self.identities.whose(key));
@@ -244,6 +258,9 @@ impl Gateway {
         if let Some(answer) = self.faults.stale(call) {
             return Ok(answer);
         }
+        if call.service == "events" && call.operation == "PutEvents" {
+            return Ok(self.put_events(call));
+        }
         let answer = match quirks::correct(call, &self.moto).await {
             Ok(answer) => answer,
             Err(why) => respond(call, StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", &why, &[]),
@@ -263,100 +280,13 @@ impl Gateway {
         let Some(event) = trail::record(call, answer, at).and_then(|event| serde_json::to_value(event).ok()) else {
             return;
         };
-        let rules = self.bus.matching(&event);
+        let rules = self.deliver(&event);
         self.journal.tell(Happening::Event {
             name: event.pointer("/detail/eventName").and_then(|name| name.as_str()).unwrap_or_default().to_owned(),
             actor: call.caller.arn(),
             resource: call.resource.clone(),
-            rules: rules.iter().map(|rule| rule.name.clone()).collect(),
+            rules,
         });
-        for rule in rules {
-            self.functions.invoke_async(&rule.target, &rule.name, Bytes::from(event.to_string()));
-        }
-    }
-
-    /// Lambda's Invoke. <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
-    async fn lambda(&self, request: &ApiRequest) -> Option<ApiResponse> {
-        let name = invoked(request)?;
-        let refusal = |status: StatusCode, kind: &'static str, message: &str| {
-            let body = serde_json::json!({"Type": "User", "Message": message}).to_string();
-            ApiResponse::new(status, body).header("x-amzn-errortype", kind).header("content-type", "application/json")
-        };
-        if request.body.len() > LARGEST_EVENT {
-            let message = format!(
-                "{} byte payload is too large for the Invoke operation (limit {LARGEST_EVENT} bytes)",
-                request.body.len()
-            );
-            return Some(refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message));
-        }
-        let payload = if request.body.is_empty() { Bytes::from_static(b"{}") } else { request.body.clone() };
-        if serde_json::from_slice::<serde_json::Value>(&payload).is_err() {
-            let message = "Could not parse request body into json";
-            return Some(refusal(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message));
-        }
-        if self.functions.config(&name).is_none() {
-            let message = format!("Function not found: {name}");
-            return Some(refusal(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message));
-        }
-        match request.text("x-amz-invocation-type") {
-            None | Some("RequestResponse") => {}
-            Some("Event") => {
-                self.functions.invoke_async(&name, "Invoke", payload);
-                return Some(ApiResponse::new(StatusCode::ACCEPTED, Bytes::new()));
-            }
-            // Only asks whether it could be invoked.
-            Some("DryRun") => return Some(ApiResponse::new(StatusCode::NO_CONTENT, Bytes::new())),
-            Some(_) => {
-                let message = "The invocation type is RequestResponse, Event or DryRun";
-                return Some(refusal(StatusCode::BAD_REQUEST, "InvalidParameterValueException", message));
-            }
-        }
-        Some(match self.functions.invoke(&name, payload).await {
-            Err(why) => refusal(StatusCode::BAD_REQUEST, "InvalidRequestContentException", &why),
-            Ok(report) => {
-                let answer =
-                    |body: Bytes| ApiResponse::new(StatusCode::OK, body).header("x-amz-executed-version", "$LATEST");
-                match report.answer {
-                    Ok(body) => answer(body),
-                    Err(error) => answer(serde_json::to_vec(&error).unwrap_or_default().into())
-                        .header("x-amz-function-error", "Unhandled"),
-                }
-            }
-        })
-    }
-
-    /// The lab's own controls: `/_lab/faults` (GET lists, POST with one fault a line adds, DELETE clears).
-    fn control(&self, request: &ApiRequest) -> ApiResponse {
-        let text =
-            |status: StatusCode, text: String| ApiResponse::new(status, text).header("content-type", "text/plain");
-        match (&request.method, request.path()) {
-            (&Method::GET, "/_lab/faults") => {
-                let faults: Vec<_> = self.faults.list().iter().map(|fault| format!("{fault}\n")).collect();
-                text(StatusCode::OK, faults.concat())
-            }
-            (&Method::DELETE, "/_lab/faults") => {
-                self.faults.clear();
-                text(StatusCode::OK, String::new())
-            }
-            (&Method::POST, "/_lab/faults") => {
-                let lines = String::from_utf8_lossy(&request.body);
-                match lines
-                    .lines()
-                    .filter(|line| !line.trim().is_empty())
-                    .map(|line| line.trim().parse())
-                    .collect::<Result<Vec<_>, _>>()
-                {
-                    Err(why) => text(StatusCode::BAD_REQUEST, format!("{why}\n")),
-                    Ok(faults) => {
-                        for fault in faults {
-                            self.faults.add(fault);
-                        }
-                        text(StatusCode::OK, String::new())
-                    }
-                }
-            }
-            _ => text(StatusCode::NOT_FOUND, "the lab has /_lab/faults\n".to_owned()),
-        }
     }
 }
 
@@ -366,35 +296,6 @@ enum Broken {
     Before,
     /// After it, with the answer that nobody gets.
     After(ApiResponse),
-}
-
-/// The answer, or its absence, that a fault makes in AWS's stead; none if the call is carried out all the same.
-fn faulty(call: &Call, kind: &Kind) -> Option<Result<ApiResponse, Broken>> {
-    let (status, code, message) = match kind {
-        Kind::Throttle if call.service == "s3" => (503, "SlowDown", "Please reduce your request rate."),
-        Kind::Throttle if call.service == "ec2" => (503, "RequestLimitExceeded", "Request limit exceeded."),
-        Kind::Throttle => (400, "Throttling", "Rate exceeded"),
-        Kind::Error => (500, "InternalError", "We encountered an internal error. Please try again."),
-        Kind::Conflict => (
-            409,
-            "OperationAborted",
-            "A conflicting conditional operation is currently in progress against this resource. Please try again.",
-        ),
-        Kind::Denied => (
-            403,
-            "AccessDenied",
-            "User is not authorized to perform the action because no identity-based policy allows it",
-        ),
-        Kind::DeniedByOrganization => (
-            403,
-            "AccessDenied",
-            "User is not authorized to perform the action with an explicit deny in a service control policy",
-        ),
-        Kind::Drop => return Some(Err(Broken::Before)),
-        Kind::DropAnswer | Kind::Latency(_) | Kind::Stale => return None,
-    };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Some(Ok(respond(call, status, code, message, &[])))
 }
 
 fn whole(answer: ApiResponse) -> Response<Full<Bytes>> {

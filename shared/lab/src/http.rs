@@ -92,6 +92,16 @@ impl ApiResponse {
         }
         self
     }
+
+    /// The texts of all elements of this name in an XML body, in order; none if the body is not XML.
+    pub fn texts(&self, element: &str) -> Vec<String> {
+        let Some(document) = str::from_utf8(&self.body).ok().and_then(|text| roxmltree::Document::parse(text).ok())
+        else {
+            return Vec::new();
+        };
+        let named = document.descendants().filter(|node| node.tag_name().name() == element);
+        named.map(|node| node.text().unwrap_or_default().trim().to_owned()).collect()
+    }
 }
 
 /// The emulator behind the gateway: takes a request, gives its answer. Cheap to clone.
@@ -107,7 +117,8 @@ pub struct Upstream {
 #[derive(Debug, Default)]
 struct Known {
     writes: u64,
-    answers: HashMap<String, ApiResponse>,
+    /// By what they are about (a bucket; empty: the account), and by the question.
+    answers: HashMap<(String, String), ApiResponse>,
 }
 
 impl Upstream {
@@ -116,12 +127,13 @@ impl Upstream {
         Self { client: Client::builder(TokioExecutor::new()).build_http(), address, known: Arc::default() }
     }
 
-    /// The answer to a question that changes nothing: the one known, or else the emulator's own. `about` is what tells
-    /// the question from others.
-    pub async fn ask(&self, about: String, question: ApiRequest) -> Result<ApiResponse, String> {
+    /// The answer to a question that changes nothing: the one known, or else the emulator's own. `about` is the bucket that
+    /// it is about, empty for what is not about one; `asked` is what tells the question from others.
+    pub async fn ask(&self, about: &str, asked: String, question: ApiRequest) -> Result<ApiResponse, String> {
+        let key = (about.to_owned(), asked);
         let writes = {
             let known = self.known();
-            if let Some(answer) = known.answers.get(&about) {
+            if let Some(answer) = known.answers.get(&key) {
                 return Ok(answer.clone());
             }
             known.writes
@@ -130,16 +142,21 @@ impl Upstream {
         let mut known = self.known();
         // An answer from before a write that came between is of no use.
         if known.writes == writes {
-            known.answers.insert(about, answer.clone());
+            known.answers.insert(key, answer.clone());
         }
         Ok(answer)
     }
 
-    /// Forgets what is known: something is about to be written, or was.
-    pub fn forget(&self) {
+    /// Forgets what is known: something is about to be written, or was. A write to a bucket leaves what is known of the
+    /// others and of the account; one that is about no bucket (empty) leaves nothing.
+    pub fn forget(&self, about: &str) {
         let mut known = self.known();
         known.writes += 1;
-        known.answers.clear();
+        if about.is_empty() {
+            known.answers.clear();
+        } else {
+            known.answers.retain(|(of, _), _| of != about);
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

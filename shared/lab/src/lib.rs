@@ -14,6 +14,7 @@
 
 pub mod bus;
 pub mod call;
+pub mod client;
 pub mod faults;
 pub mod gateway;
 pub mod http;
@@ -27,15 +28,16 @@ pub mod template;
 pub mod trail;
 pub mod understand;
 
+pub use crate::client::Client;
+
 use crate::bus::Bus;
 use crate::faults::Fault;
 use crate::gateway::{Gateway, Happened, Happening, Journal};
-use crate::http::{ApiRequest, ApiResponse, Upstream};
+use crate::http::Upstream;
 use crate::identities::Identities;
 use crate::moto::Moto;
 use crate::runtime::{Config, Functions, Program, Report};
 use crate::template::{Template, World};
-use ::http::Method;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -107,6 +109,7 @@ impl Lab {
 
         let (identities, journal) = (Arc::new(Identities::default()), Journal::default());
         let environment = environment(&world.region, address);
+        let ours: Vec<_> = environment.keys().cloned().collect();
         let functions =
             Functions::new(environment, &world.region, Arc::clone(&identities), journal.clone(), options.retry_after);
         let mut rules = Vec::new();
@@ -121,7 +124,8 @@ impl Lab {
                 role: spec.role_name.clone(),
                 memory_mib: spec.memory_mb.into(),
                 timeout: Duration::from_secs(spec.timeout.into()),
-                environment: spec.environment.clone(),
+                // What the template says of endpoints is for AWS; here it is the lab's to say, as with sam's --env-vars.
+                environment: spec.environment.clone().into_iter().filter(|(name, _)| !ours.contains(name)).collect(),
                 // Without a reservation, Lambda's own limit for a new account.
                 concurrency: spec.reserved_concurrency.map_or(10, |reserved| reserved as usize),
                 retries: spec.max_retries,
@@ -129,7 +133,11 @@ impl Lab {
         }
         let upstream = Upstream::new(moto.address());
         let (bus, faults) = (Bus::new(rules)?, faults::Faults::default());
-        let gateway = Arc::new(Gateway { moto: upstream, identities, faults, journal, bus, functions });
+        let deployed = template.functions.iter().filter(|spec| options.programs.contains_key(&spec.code_dir));
+        let schedules = deployed.flat_map(|spec| spec.schedules.clone()).collect();
+        let region = world.region.clone();
+        let gateway =
+            Arc::new(Gateway { moto: upstream, identities, faults, journal, bus, functions, schedules, region });
         for fault in options.faults {
             gateway.faults.add(fault);
         }
@@ -159,19 +167,55 @@ impl Lab {
 
     /// A client of the lab's AWS with this access key.
     pub fn client(&self, access_key: &str, region: &str) -> Client {
-        let (access_key, region) = (access_key.to_owned(), region.to_owned());
-        Client { way: Way::Gateway(Box::new(Upstream::new(self.address))), access_key, region }
+        Client::of_gateway(self.address, access_key, region)
     }
 
     /// A client whose calls nobody sees: no journal, no event. For what was there before.
     pub fn quiet_client(&self, region: &str) -> Client {
-        let way = Way::Quiet(Arc::clone(&self.gateway));
-        Client { way, access_key: "lab".to_owned(), region: region.to_owned() }
+        Client::past(Arc::clone(&self.gateway), region)
     }
 
     /// Invokes a function with JSON and waits for its report.
     pub async fn invoke(&self, function: &str, event: &serde_json::Value) -> Result<Report, String> {
         self.gateway.functions.invoke(function, Bytes::from(event.to_string())).await
+    }
+
+    /// Fires a function's schedules, as their time would, and waits for what each comes to. Fails if it has none.
+    pub async fn fire(&self, function: &str) -> Result<Vec<Report>, String> {
+        self.gateway.fire_and_wait(function).await
+    }
+
+    /// Puts an event on the bus as it is, whatever its source (AWS Config, Security Hub, GuardDuty, Health): the functions
+    /// whose rules match it are invoked. Returns the names of those rules; [`Lab::listen`] tells what the functions made
+    /// of it.
+    pub fn put_event(&self, event: &serde_json::Value) -> Vec<String> {
+        self.gateway.put_event(event)
+    }
+
+    /// What no caller of AWS can have, in the lab's account: see [`Gateway::wish`].
+    ///
+    /// ```text
+    /// lab.wish("iam/age-key", json!({"accessKeyId": key, "created": "2025-01-01T00:00:00Z", "lastUsed": null})).await?;
+    /// lab.wish("s3/fill", json!({"count": 10_000, "prefix": "clinic", "open": true})).await?;
+    /// ```
+    pub async fn wish(&self, what: &str, body: serde_json::Value) -> Result<serde_json::Value, String> {
+        self.gateway.wish(what, call::ACCOUNT, body).await
+    }
+
+    /// The calls of PutEvaluations in this region so far: `{resultToken, testMode, evaluations}` each.
+    pub async fn evaluations(&self, region: &str) -> Result<Vec<serde_json::Value>, String> {
+        self.remembered("config/evaluations", region).await
+    }
+
+    /// The calls of BatchUpdateFindings and BatchUpdateFindingsV2 in this region so far: the request's fields,
+    /// `operation` and `processed` each.
+    pub async fn findings(&self, region: &str) -> Result<Vec<serde_json::Value>, String> {
+        self.remembered("securityhub/updates", region).await
+    }
+
+    async fn remembered(&self, what: &str, region: &str) -> Result<Vec<serde_json::Value>, String> {
+        let answer = self.wish(what, serde_json::json!({ "region": region })).await?;
+        Ok(answer.get("calls").and_then(serde_json::Value::as_array).cloned().unwrap_or_default())
     }
 
     /// Sets a function's environment variables, as an update of its configuration does: it starts anew.
@@ -220,51 +264,19 @@ impl Lab {
 }
 
 /// What every function finds in its environment. Nothing of ours: the functions must not see the real AWS.
+///
+/// S3 Control's SDK puts the account before the endpoint's host, which for an address of the loopback resolves nowhere. So
+/// that service alone has a name for its endpoint, and the gateway as the proxy through which names are reached.
 fn environment(region: &str, gateway: SocketAddr) -> BTreeMap<String, String> {
     let pairs = [
         ("AWS_REGION", region.to_owned()),
         ("AWS_DEFAULT_REGION", region.to_owned()),
         ("AWS_ENDPOINT_URL", format!("http://{gateway}")),
+        ("AWS_ENDPOINT_URL_S3_CONTROL", "http://s3-control.lab".to_owned()),
+        ("HTTP_PROXY", format!("http://{gateway}")),
+        ("NO_PROXY", "127.0.0.1,localhost".to_owned()),
+        ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// A bare client of the lab's AWS: it names an access key and signs nothing, which the lab does not look at.
-#[derive(Clone, Debug)]
-pub struct Client {
-    way: Way,
-    access_key: String,
-    region: String,
-}
-
-/// How a client's calls reach AWS.
-#[derive(Clone, Debug)]
-enum Way {
-    Gateway(Box<Upstream>),
-    Quiet(Arc<Gateway>),
-}
-
-impl Client {
-    /// Sends an S3 request and returns the answer, whatever its status.
-    pub async fn s3(&self, method: Method, target: &str, body: impl Into<Bytes>) -> Result<ApiResponse, String> {
-        let scope = format!("{}/20260101/{}/s3/aws4_request", self.access_key, self.region);
-        let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
-        let request = ApiRequest::new(method, target).body(body).header("authorization", &signature);
-        let request = request.header("user-agent", "lab");
-        match &self.way {
-            Way::Gateway(gateway) => gateway.send(request).await,
-            Way::Quiet(gateway) => gateway.quietly(request).await,
-        }
-    }
-
-    /// Sends an S3 request that must succeed.
-    pub async fn must(&self, method: Method, target: &str, body: impl Into<Bytes>) -> Result<ApiResponse, String> {
-        let what = format!("{method} {target}");
-        let answer = self.s3(method, target, body).await?;
-        if answer.status.is_success() {
-            return Ok(answer);
-        }
-        Err(format!("{what} was answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
-    }
 }

@@ -1,6 +1,7 @@
 //! moto's server: the emulator behind the lab's gateway, in a process of its own.
 
 use crate::python::{Error, Python, telling};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,10 +42,12 @@ impl Moto {
         let anew = || format!("delete {} to have it installed anew, or see {}", python.root().display(), log.display());
         let broken = |error: &io::Error| Error::new(format!("moto's Python does not run: {error}; {}", anew()));
 
+        let corrections: BTreeMap<_, _> = crate::quirks::CORRECTIONS.iter().copied().collect();
+        let corrections = serde_json::to_string(&corrections).map_err(|error| broken(&io::Error::other(error)))?;
         let mut command = Command::new(python.interpreter());
         command
             // Isolated, as the environment is deaf to the user's other settings; -c, so that there is no file to lose.
-            .args(["-I", "-c", SERVE])
+            .args(["-I", "-c", SERVE, &corrections])
             .env_clear()
             .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .envs(crate::quirks::ENVIRONMENT.iter().copied())

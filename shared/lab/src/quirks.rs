@@ -1,15 +1,22 @@
 //! Where moto differs from AWS, and what the lab answers instead. One quirk is one item: what AWS does, what moto does,
 //! where AWS says so, and the few lines that make up the difference. They are in the files below by subject.
 //!
-//! All the state stays in moto: a quirk reads what it must know from moto, anew after every write.
+//! All the state stays in moto: a quirk reads what it must know from moto, anew after every write. What the answers alone
+//! cannot make right (pages, what a call keeps, what a rule is equal to) is made right inside of moto, by the modules of
+//! `python/corrections`; the item here says what, as the others do.
 
 mod access;
 mod anonymous;
 mod buckets;
 mod deny;
+mod ec2;
 pub mod error;
+mod iam;
+mod kms;
 pub mod policy;
+mod records;
 mod services;
+mod settings;
 
 use crate::call::{Call, Caller};
 use crate::http::{ApiRequest, ApiResponse, Upstream};
@@ -22,6 +29,19 @@ use std::pin::Pin;
 /// moto itself, which is also how the lab asks whose a bucket is.
 /// <https://docs.getmoto.org/en/latest/docs/configuration/environment_variables.html>
 pub const ENVIRONMENT: &[(&str, &str)] = &[("MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS", "false")];
+
+/// The modules that make moto right from within, by the names under which Python finds them.
+pub(crate) const CORRECTIONS: &[(&str, &str)] = &[
+    ("lab_config", include_str!("../python/corrections/config.py")),
+    ("lab_ebs", include_str!("../python/corrections/ebs.py")),
+    ("lab_ec2", include_str!("../python/corrections/ec2.py")),
+    ("lab_iam", include_str!("../python/corrections/iam.py")),
+    ("lab_interfaces", include_str!("../python/corrections/interfaces.py")),
+    ("lab_kms", include_str!("../python/corrections/kms.py")),
+    ("lab_paging", include_str!("../python/corrections/paging.py")),
+    ("lab_s3", include_str!("../python/corrections/s3.py")),
+    ("lab_securityhub", include_str!("../python/corrections/securityhub.py")),
+];
 
 /// One difference between moto and AWS.
 #[derive(Debug)]
@@ -38,6 +58,16 @@ pub struct Quirk {
     act: Act,
 }
 
+impl Quirk {
+    /// The module of `python/corrections` that makes it right; none if the lab does it on the way to moto or back.
+    pub fn module(&self) -> Option<&'static str> {
+        match self.act {
+            Act::Inside(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// How a quirk is made right.
 #[derive(Debug)]
 enum Act {
@@ -47,6 +77,8 @@ enum Act {
     Request(fn(&Scene<'_>, &mut ApiRequest)),
     /// Changes what moto answered.
     Answer(for<'a> fn(&'a Scene<'a>, ApiResponse) -> Later<'a, ApiResponse>),
+    /// Is made right inside of moto, by `python/corrections/<name>.py`.
+    Inside(&'static str),
 }
 
 /// What a quirk will have decided, once moto has told it what it must know.
@@ -55,6 +87,7 @@ type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>
 /// Every quirk, in the order in which S3 makes these checks.
 pub static QUIRKS: &[Quirk] = &[
     services::CALLER_IDENTITY,
+    ec2::DRY_RUN,
     buckets::UNKNOWN_SUB_RESOURCE,
     buckets::LIST_BUCKETS,
     buckets::WRONG_REGION,
@@ -73,7 +106,29 @@ pub static QUIRKS: &[Quirk] = &[
     buckets::FRESH_BLOCK,
     buckets::DEFAULT_ENCRYPTION,
     access::PUT_POLICY_ANSWER,
+    settings::ROOT_ELEMENTS,
+    settings::ACL_GRANTS,
+    settings::BLOCKED_ENCRYPTION_TYPES,
+    settings::REPLICATION_RULES,
+    settings::EVENTBRIDGE_NOTIFICATION,
     services::ACCOUNT_BLOCK_ANSWER,
+    ec2::PAGES,
+    ec2::RULES_BY_THEMSELVES,
+    ec2::REVOKE_ALL_OR_NOTHING,
+    ec2::MODIFY_RULES,
+    ec2::DEFAULT_GROUP,
+    ec2::GROUPS_REPLACED,
+    ec2::INSTANCE_GROUPS,
+    ec2::EBS_DEFAULT_KEY,
+    iam::PAGES,
+    iam::ACCESS_KEYS,
+    iam::DENIED,
+    iam::CREDENTIAL_REPORT,
+    kms::MANAGED_KEYS,
+    kms::KEY_NAMES,
+    kms::KEY_STATES,
+    records::EVALUATIONS,
+    records::FINDINGS,
     services::NOT_IMPLEMENTED,
     services::REQUEST_ID,
 ];
@@ -116,6 +171,21 @@ enum Bucket {
     },
 }
 
+/// What moto's process tells of a bucket in one answer; all but the state is there only for a bucket of one's own.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Facts {
+    /// `own`, `foreign` or `missing`.
+    state: String,
+    region: String,
+    /// The policy's text.
+    policy: Option<String>,
+    /// The Block Public Access settings that are on for the bucket or for the account.
+    block: Vec<String>,
+    /// `BucketOwnerEnforced` …
+    ownership: Option<String>,
+}
+
 /// One call and what is known about its bucket before moto sees it.
 struct Scene<'a> {
     call: &'a Call,
@@ -148,28 +218,39 @@ impl<'a> Scene<'a> {
     }
 
     async fn look_up(&self, bucket: &str) -> Result<Bucket, String> {
-        let head = self.ask(Method::HEAD, &format!("/{bucket}")).await?;
-        Ok(match head.status {
-            StatusCode::FORBIDDEN => Bucket::Foreign,
-            status if status.is_success() => {
-                let region = head.headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok());
-                Bucket::Own { region: region.unwrap_or("us-east-1").to_owned() }
-            }
+        let facts = self.facts(bucket).await?;
+        Ok(match facts.state.as_str() {
+            "own" => Bucket::Own { region: facts.region },
+            "foreign" => Bucket::Foreign,
             _ => Bucket::Missing,
         })
     }
 
+    /// What moto knows of a bucket, seen by the call's account.
+    async fn facts(&self, bucket: &str) -> Result<Facts, String> {
+        let wish = serde_json::json!({ "account": self.call.account, "name": bucket });
+        let answer = self.wish(bucket, "s3/facts", &wish).await?;
+        serde_json::from_slice(&answer.body).map_err(|error| format!("moto's facts of {bucket}: {error}"))
+    }
+
     /// Asks moto something for the lab itself, as the call's account.
     async fn ask(&self, method: Method, target: &str) -> Result<ApiResponse, String> {
-        let about = format!("{} {} {method} {target}", self.call.account, self.call.region);
-        self.moto.ask(about, self.request(method, target, Bytes::new())).await
+        let asked = format!("{} {} {method} {target}", self.call.account, self.call.region);
+        self.moto.ask(bucket_in(target), asked, self.request(method, target, Bytes::new())).await
+    }
+
+    /// Asks moto's process something that no API of AWS has, about a bucket (empty: about none); it changes nothing.
+    async fn wish(&self, about: &str, what: &str, body: &serde_json::Value) -> Result<ApiResponse, String> {
+        let request = ApiRequest::new(Method::POST, format!("/_lab/{what}")).body(body.to_string());
+        self.moto.ask(about, format!("{what} {body}"), request).await
     }
 
     /// Tells moto something for the lab itself, as the call's account.
     async fn tell(&self, method: Method, target: &str, body: impl Into<Bytes> + Send) -> Result<ApiResponse, String> {
-        self.moto.forget();
+        let about = bucket_in(target);
+        self.moto.forget(about);
         let answer = self.moto.send(self.request(method, target, body)).await;
-        self.moto.forget();
+        self.moto.forget(about);
         answer
     }
 
@@ -198,9 +279,14 @@ impl<'a> Scene<'a> {
         if !self.call.writes {
             return self.moto.send(request).await;
         }
-        self.moto.forget();
+        // Nothing that the lab asks for itself depends on these.
+        if ["ec2", "iam", "kms", "config", "securityhub", "dynamodb", "sts"].contains(&self.call.service.as_str()) {
+            return self.moto.send(request).await;
+        }
+        let about = self.name().filter(|_| !self.is_s3(&["CreateBucket", "DeleteBucket"])).unwrap_or_default();
+        self.moto.forget(about);
         let answer = self.moto.send(request).await;
-        self.moto.forget();
+        self.moto.forget(about);
         answer
     }
 
@@ -222,6 +308,14 @@ impl<'a> Scene<'a> {
         );
         self.refuse(StatusCode::FORBIDDEN, "AccessDenied", &message)
     }
+}
+
+/// The bucket in the target of one of the lab's own questions; empty if it is about none.
+fn bucket_in(target: &str) -> &str {
+    let path = target.trim_start_matches('/');
+    let name = path.split(['/', '?']).next().unwrap_or_default();
+    // S3 Control's path.
+    if name == "v20180820" { "" } else { name }
 }
 
 /// The text of the first element of this name in an XML body.
@@ -269,6 +363,13 @@ mod tests {
         for quirk in QUIRKS {
             assert!(quirk.source.starts_with("https://docs.aws.amazon.com/"), "{}", quirk.id);
             assert!(quirk.aws.ends_with('.') && quirk.moto.ends_with('.'), "{}", quirk.id);
+            if let Some(name) = quirk.module() {
+                assert!(
+                    CORRECTIONS.iter().any(|(module, _)| module.strip_prefix("lab_") == Some(name)),
+                    "{}",
+                    quirk.id
+                );
+            }
         }
     }
 

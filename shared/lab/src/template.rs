@@ -65,8 +65,10 @@ pub struct FunctionSpec {
     pub environment: BTreeMap<String, String>,
     /// How many may run at once, if that is set.
     pub reserved_concurrency: Option<u32>,
-    /// The enabled event rules that wake it. Schedules are left out: the lab has no clock.
+    /// The enabled event rules that wake it.
     pub rules: Vec<RuleSpec>,
+    /// Its enabled schedules. The lab has no clock: they wait to be fired.
+    pub schedules: Vec<ScheduleSpec>,
     /// How often Lambda calls again after an error, when the caller does not wait. Lambda's default is 2.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
     pub max_retries: u32,
@@ -79,6 +81,21 @@ pub struct RuleSpec {
     pub name: String,
     /// Its event pattern.
     pub pattern: Value,
+}
+
+/// One schedule: an EventBridge rule with an expression instead of a pattern, or one of EventBridge Scheduler's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScheduleSpec {
+    /// Its physical name.
+    pub name: String,
+    /// The folder of the function's code.
+    pub function: String,
+    /// When: `rate(1 day)`, `cron(0 3 * * ? *)`.
+    pub expression: String,
+    /// Whether it is EventBridge Scheduler's, whose events are another source's.
+    pub scheduler: bool,
+    /// What it sends instead of an event.
+    pub input: Option<Value>,
 }
 
 impl Template {
@@ -157,6 +174,7 @@ impl Function<'_> {
             environment: self.environment()?,
             reserved_concurrency: self.number("/ReservedConcurrentExecutions")?,
             rules: self.rules()?,
+            schedules: self.schedules()?,
             max_retries: self.number("/EventInvokeConfig/MaximumRetryAttempts")?.unwrap_or(2),
         })
     }
@@ -215,7 +233,7 @@ impl Function<'_> {
         let none = Map::new();
         for (name, event) in self.properties.get("Events").and_then(Value::as_object).unwrap_or(&none) {
             let kind = event.get("Type").and_then(Value::as_str).unwrap_or_default();
-            // Schedules, queues and APIs are not the event bus's.
+            // Schedules are read below; queues and APIs are not the event bus's.
             if !matches!(kind, "EventBridgeRule" | "CloudWatchEvent") {
                 continue;
             }
@@ -241,6 +259,82 @@ impl Function<'_> {
             }
         }
         Ok(rules)
+    }
+
+    /// The schedules that SAM makes of the function's events, and those that stand by themselves and target it.
+    /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-property-function-schedulev2.html>
+    fn schedules(&self) -> Result<Vec<ScheduleSpec>, String> {
+        let mut found = Vec::new();
+        let none = Map::new();
+        for (name, event) in self.properties.get("Events").and_then(Value::as_object).unwrap_or(&none) {
+            let (when, scheduler) = match event.get("Type").and_then(Value::as_str) {
+                Some("Schedule") => ("Schedule", false),
+                Some("ScheduleV2") => ("ScheduleExpression", true),
+                _ => continue,
+            };
+            let place = format!("{}.Events.{name}", self.logical_id);
+            let fallback = format!("{}-{}{name}", self.resolver.world.stack, self.logical_id);
+            let event = event.get("Properties").cloned().unwrap_or_default();
+            found.extend(self.schedule(&event, when, &event, scheduler, fallback, &place)?);
+        }
+        let own = self.resolver.arn(self.logical_id, &self.place(""))?;
+        for (name, resource) in self.resolver.resources() {
+            let scheduler = match resource.get("Type").and_then(Value::as_str) {
+                Some("AWS::Events::Rule") => false,
+                Some("AWS::Scheduler::Schedule") => true,
+                _ => continue,
+            };
+            let properties = resource.get("Properties").cloned().unwrap_or_default();
+            if properties.get("ScheduleExpression").is_none() || !self.resolver.exists(name)? {
+                continue;
+            }
+            let targets = match properties.get("Targets") {
+                Some(Value::Array(targets)) => targets.clone(),
+                _ => properties.get("Target").cloned().into_iter().collect(),
+            };
+            for target in targets {
+                let Some(arn) = target.get("Arn") else { continue };
+                if self.resolver.resolve(arn, name)?.as_ref().and_then(Value::as_str) == Some(&own) {
+                    let fallback = format!("{}-{name}", self.resolver.world.stack);
+                    found.extend(self.schedule(
+                        &properties,
+                        "ScheduleExpression",
+                        &target,
+                        scheduler,
+                        fallback,
+                        name,
+                    )?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// None if the schedule is switched off. `target` is where the input stands.
+    fn schedule(
+        &self,
+        schedule: &Value,
+        expression: &str,
+        target: &Value,
+        scheduler: bool,
+        fallback: String,
+        at: &str,
+    ) -> Result<Option<ScheduleSpec>, String> {
+        let field = |of: &Value, key: &str| match of.get(key) {
+            Some(value) => self.resolver.resolve(value, &format!("{at}.{key}")),
+            None => Ok(None),
+        };
+        let text = |key: &str| field(schedule, key)?.map(|value| resolve::text(&value, at)).transpose();
+        if text("State")?.as_deref() == Some("DISABLED") || text("Enabled")?.as_deref() == Some("false") {
+            return Ok(None);
+        }
+        let expression = text(expression)?.ok_or_else(|| format!("{at} has no {expression}; give it one"))?;
+        let input = field(target, "Input")?.map(|input| resolve::text(&input, at)).transpose()?;
+        let input = input
+            .map(|input| serde_json::from_str(&input).map_err(|error| format!("{at}.Input is not JSON: {error}")))
+            .transpose()?;
+        let name = text("Name")?.unwrap_or(fallback);
+        Ok(Some(ScheduleSpec { name, function: self.code_dir()?, expression, scheduler, input }))
     }
 
     /// None if the rule is switched off or is a schedule.

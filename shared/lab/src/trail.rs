@@ -3,7 +3,9 @@
 //! Only what EventBridge sees by default: management calls that succeeded and changed something.
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html>
 
+mod elements;
 mod parameters;
+mod query;
 
 use crate::call::{Call, Caller};
 use crate::http::ApiResponse;
@@ -24,6 +26,9 @@ pub fn record(call: &Call, answer: &ApiResponse, at: OffsetDateTime) -> Option<E
     let service = if call.service == "s3control" { "s3" } else { call.service.as_str() };
     let at = at.replace_nanosecond(0).unwrap_or(at).to_offset(time::UtcOffset::UTC).format(&Rfc3339).ok()?;
     let account = call.account.as_str();
+    // IAM is in one place, wherever one calls it from.
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html
+    let region = if call.service == "iam" { "us-east-1" } else { call.region.as_str() };
     let id = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
     let agent = call.request.text("user-agent").unwrap_or("-");
     let from = call.request.text("x-forwarded-for").and_then(|from| from.split(',').next()).unwrap_or("127.0.0.1");
@@ -33,12 +38,12 @@ pub fn record(call: &Call, answer: &ApiResponse, at: OffsetDateTime) -> Option<E
         "eventTime": at,
         "eventSource": format!("{service}.amazonaws.com"),
         "eventName": event,
-        "awsRegion": call.region,
+        "awsRegion": region,
         "sourceIPAddress": from,
         // S3 writes the agent in brackets, the other services do not.
         "userAgent": if service == "s3" { format!("[{agent}]") } else { agent.to_owned() },
         "requestParameters": parameters::of(call),
-        "responseElements": null,
+        "responseElements": elements::of(call, answer),
         "requestID": id("x-amz-request-id").or_else(|| id("x-amzn-requestid")).unwrap_or_default(),
         "eventID": uuid(),
         "readOnly": false,
@@ -64,7 +69,7 @@ pub fn record(call: &Call, answer: &ApiResponse, at: OffsetDateTime) -> Option<E
         "source": format!("aws.{service}"),
         "account": account,
         "time": at,
-        "region": call.region,
+        "region": region,
         "resources": [],
         "detail": detail,
     }))
@@ -77,8 +82,9 @@ fn event_name(call: &Call) -> Option<String> {
         "s3" => s3::named(&call.operation).filter(|row| row.management())?.event,
         "s3control" => s3::ACCOUNT_BLOCK.iter().find(|(_, name, _)| *name == call.operation)?.2,
         _ if call.operation == "Unknown" => return None,
-        // A data event.
+        // Data events.
         "lambda" if call.operation == "Invoke" => return None,
+        "events" if call.operation == "PutEvents" => return None,
         _ => &call.operation,
     };
     Some(name.to_owned())
@@ -119,7 +125,7 @@ fn identity(caller: &Caller, at: &str) -> Value {
 }
 
 /// A random id in the form of a version 4 UUID. Random enough for events that live as long as the lab.
-fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     let bits = || RandomState::new().build_hasher().finish();
     let (high, low) = (bits(), bits());
     format!(
@@ -240,6 +246,24 @@ mod tests {
         let event = record(&understand(request, &user), &ok(), OffsetDateTime::UNIX_EPOCH).unwrap();
         assert_eq!(event.detail["eventSource"], "iam.amazonaws.com");
         assert_eq!(event.detail["requestParameters"], json!({ "userName": "bob" }));
+    }
+
+    #[test]
+    fn a_security_groups_rule_is_recorded_with_its_id() {
+        let request = ApiRequest::new(Method::POST, "/")
+            .header("authorization", "x Credential=AKIAIOSFODNN7EXAMPLE/20260101/eu-west-1/ec2/aws4_request")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("Action=AuthorizeSecurityGroupIngress&GroupId=sg-1&IpPermissions.1.IpProtocol=tcp");
+        let answer = ApiResponse::new(
+            StatusCode::OK,
+            "<R><return>true</return><securityGroupRuleSet><item><securityGroupRuleId>sgr-1</securityGroupRuleId></item>\
+             </securityGroupRuleSet></R>",
+        );
+        let event = record(&understand(request, &user), &answer, OffsetDateTime::UNIX_EPOCH).unwrap();
+        assert_eq!((event.source.as_str(), event.detail["awsRegion"].as_str()), ("aws.ec2", Some("eu-west-1")));
+        assert_eq!(event.detail["requestParameters"]["ipPermissions"]["items"][0]["ipProtocol"], "tcp");
+        let rule = "/responseElements/securityGroupRuleSet/items/0/securityGroupRuleId";
+        assert_eq!(event.detail.pointer(rule), Some(&json!("sgr-1")));
     }
 
     #[test]

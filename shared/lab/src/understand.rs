@@ -60,6 +60,10 @@ pub fn understand(request: ApiRequest, identities: &dyn Fn(&str) -> Caller) -> C
             let name = control_operation(&request);
             (name.unwrap_or("Unknown").to_owned(), changes(&request), control_account(&request))
         }
+        "securityhub" => {
+            let name = rest_operation(&request).unwrap_or("Unknown");
+            (name.to_owned(), changes(&request) && name != "GetFindings", None)
+        }
         "lambda" if invoked(&request).is_some() => ("Invoke".to_owned(), true, invoked(&request)),
         _ => {
             let name = target_operation(&request).or_else(|| action(&request));
@@ -67,7 +71,7 @@ pub fn understand(request: ApiRequest, identities: &dyn Fn(&str) -> Caller) -> C
                 Some(name) => !READS.iter().any(|prefix| name.starts_with(prefix)),
                 None => changes(&request),
             };
-            (name.unwrap_or_else(|| "Unknown".to_owned()), writes, None)
+            (name.unwrap_or_else(|| "Unknown".to_owned()), writes, named(&service, &request))
         }
     };
     Call { service, operation, region, account, resource, writes, caller, request }
@@ -174,6 +178,37 @@ fn control_operation(request: &ApiRequest) -> Option<&'static str> {
     let block = request.path() == "/v20180820/configuration/publicAccessBlock";
     let row = s3::ACCOUNT_BLOCK.iter().find(|(method, ..)| block && *method == request.method.as_str());
     row.map(|(_, name, _)| *name)
+}
+
+/// Security Hub's operations, which are only methods and paths.
+/// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_Operations.html>
+fn rest_operation(request: &ApiRequest) -> Option<&'static str> {
+    let row = match (request.method.as_str(), request.path().trim_end_matches('/')) {
+        ("PATCH", "/findings/batchupdate") => "BatchUpdateFindings",
+        ("PATCH", "/findingsv2/batchupdatev2") => "BatchUpdateFindingsV2",
+        ("POST", "/findings") => "GetFindings",
+        ("POST", "/findings/import") => "BatchImportFindings",
+        ("GET", "/accounts") => "DescribeHub",
+        ("POST", "/accounts") => "EnableSecurityHub",
+        _ => return None,
+    };
+    Some(row)
+}
+
+/// What a call of a query or JSON service is about, where that is one thing: a security group, an access key, a key.
+fn named(service: &str, request: &ApiRequest) -> Option<String> {
+    let names: &[&str] = match service {
+        "ec2" => &["GroupId", "NetworkInterfaceId", "InstanceId", "GroupId.1", "NetworkInterfaceId.1", "InstanceId.1"],
+        "iam" => &["AccessKeyId", "UserName"],
+        "kms" => &["KeyId"],
+        _ => return None,
+    };
+    if request.headers.contains_key("x-amz-target") {
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        return names.iter().find_map(|name| body.get(*name)?.as_str().map(str::to_owned));
+    }
+    let fields = form(request);
+    names.iter().find_map(|name| fields.iter().find(|(field, _)| field == name)).map(|(_, value)| value.clone())
 }
 
 /// The function that a call of Lambda's Invoke names.

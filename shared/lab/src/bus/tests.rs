@@ -351,11 +351,12 @@ fn rules_answer_once_each_and_in_order() {
     assert_eq!(bus.rules().count(), 3);
 }
 
-/// The rule that is deployed, against the events that we ship and small changes to them.
+/// A rule as it is deployed, against the events that we ship and small changes to them.
 #[test]
 fn the_rule_of_s3_public_bucket() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let template = Template::read(&root.join("template.yaml"), &World::default()).unwrap();
+    let fixture = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/template/fixture.yaml"));
+    let template = Template::read(fixture, &World::default()).unwrap();
     let rules = template.functions.iter().flat_map(|function| {
         function.rules.iter().map(|rule| (rule.name.clone(), function.logical_id.clone(), rule.pattern.clone()))
     });

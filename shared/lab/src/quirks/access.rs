@@ -8,14 +8,13 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-/// The Block Public Access settings in force for a bucket, as moto told them: its account's and its own.
-pub(super) struct Block([Bytes; 2]);
+/// The Block Public Access settings in force for a bucket: its account's and its own.
+pub(super) struct Block(Vec<String>);
 
 impl Block {
     /// Whether a setting (`BlockPublicAcls`) is on: S3 applies the stricter of the account's and the bucket's.
     pub(super) fn has(&self, setting: &str) -> bool {
-        let on = |body: &Bytes| text_in(body, setting).is_some_and(|text| text.eq_ignore_ascii_case("true"));
-        self.0.iter().any(on)
+        self.0.iter().any(|on| on == setting)
     }
 }
 
@@ -23,21 +22,18 @@ impl Scene<'_> {
     /// What Block Public Access does to a bucket of the call's account.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html>
     pub(super) async fn block(&self, bucket: &str) -> Result<Block, String> {
-        let account = self.ask(Method::GET, "/v20180820/configuration/publicAccessBlock").await?;
-        let own = self.ask(Method::GET, &format!("/{bucket}?publicAccessBlock")).await?;
-        Ok(Block([account.body, own.body]))
+        Ok(Block(self.facts(bucket).await?.block))
     }
 
     /// The bucket's policy; none if it has none, null if it is not JSON.
     pub(super) async fn policy(&self, bucket: &str) -> Result<Option<Value>, String> {
-        let answer = self.ask(Method::GET, &format!("/{bucket}?policy")).await?;
-        Ok(answer.status.is_success().then(|| serde_json::from_slice(&answer.body).unwrap_or_default()))
+        let policy = self.facts(bucket).await?.policy;
+        Ok(policy.map(|text| serde_json::from_str(&text).unwrap_or_default()))
     }
 
     /// Whether the bucket's owner has switched ACLs off.
     pub(super) async fn owner_enforced(&self, bucket: &str) -> Result<bool, String> {
-        let answer = self.ask(Method::GET, &format!("/{bucket}?ownershipControls")).await?;
-        Ok(text_in(&answer.body, "ObjectOwnership").as_deref() == Some("BucketOwnerEnforced"))
+        Ok(self.facts(bucket).await?.ownership.as_deref() == Some("BucketOwnerEnforced"))
     }
 
     /// The name of the call's bucket if the call is one of these and the bucket is the caller's own.

@@ -61,34 +61,22 @@ async fn list_buckets(scene: &Scene<'_>) -> Result<ApiResponse, String> {
         Some(Some(name)) => name,
         Some(None) => return refuse("The continuation token provided is incorrect"),
     };
-    let mut filter = String::from("/?");
-    for name in ["prefix", "bucket-region"] {
-        if let Some(value) = given(name) {
-            let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-            let _ = write!(filter, "{name}={value}&");
-        }
-    }
-    let all = scene.ask(Method::GET, &filter).await?;
-    let text = String::from_utf8_lossy(&all.body).into_owned();
-    let mut buckets = parse_buckets(&text)?;
+    let wish = serde_json::json!({ "account": scene.call.account, "prefix": given("prefix"), "region": given("bucket-region") });
+    let all = scene.wish("", "s3/buckets", &wish).await?;
+    let all: Listed = serde_json::from_slice(&all.body).map_err(|error| format!("moto's list of buckets: {error}"))?;
+    let mut buckets = all.buckets;
     buckets.sort_unstable();
-    buckets.retain(|(name, _)| *name > after);
+    buckets.retain(|(name, ..)| *name > after);
     let more = buckets.len() > most;
     buckets.truncate(most);
     let regional = query.iter().any(|(name, _)| name != "x-id");
     let mut list = String::new();
-    for (name, created) in &buckets {
-        let region = match regional.then(|| scene.look_up(name)) {
-            Some(bucket) => match bucket.await? {
-                Bucket::Own { region } => format!("<BucketRegion>{region}</BucketRegion>"),
-                _ => String::new(),
-            },
-            None => String::new(),
-        };
+    for (name, created, region) in &buckets {
+        let region = if regional { format!("<BucketRegion>{region}</BucketRegion>") } else { String::new() };
         let _ = write!(list, "<Bucket><CreationDate>{created}</CreationDate>{region}<Name>{name}</Name></Bucket>");
     }
     let owner = format!("<Owner><ID>{}</ID></Owner>", canonical_id(&scene.call.account));
-    let token = buckets.last().filter(|_| more).map(|(name, _)| to_token(name));
+    let token = buckets.last().filter(|_| more).map(|(name, ..)| to_token(name));
     let token = token.map(|token| format!("<ContinuationToken>{token}</ContinuationToken>")).unwrap_or_default();
     let prefix = given("prefix").map(|prefix| format!("<Prefix>{}</Prefix>", escape(prefix))).unwrap_or_default();
     let body = format!(
@@ -98,15 +86,11 @@ async fn list_buckets(scene: &Scene<'_>) -> Result<ApiResponse, String> {
     Ok(ApiResponse::new(StatusCode::OK, body).header("content-type", "application/xml"))
 }
 
-/// The names and creation dates in moto's list.
-fn parse_buckets(text: &str) -> Result<Vec<(String, String)>, String> {
-    let document = roxmltree::Document::parse(text).map_err(|error| format!("moto's list of buckets: {error}"))?;
-    let child = |node: roxmltree::Node<'_, '_>, name: &str| {
-        let child = node.children().find(|child| child.tag_name().name() == name);
-        child.and_then(|child| child.text()).unwrap_or_default().to_owned()
-    };
-    let buckets = document.descendants().filter(|node| node.tag_name().name() == "Bucket");
-    Ok(buckets.map(|bucket| (child(bucket, "Name"), child(bucket, "CreationDate"))).collect())
+/// The lab's own list of an account's buckets: name, creation date and region. To ask moto for the region of each would take
+/// ten thousand calls where there are ten thousand buckets.
+#[derive(serde::Deserialize)]
+struct Listed {
+    buckets: Vec<(String, String, String)>,
 }
 
 /// An account's canonical user id: 64 hexadecimal digits, made up from the account's.

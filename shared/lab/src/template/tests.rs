@@ -24,6 +24,11 @@ fn function(text: &str, world: &World) -> Result<FunctionSpec, String> {
     Template::parse(text, world).map(|template| template.functions.into_iter().next().unwrap())
 }
 
+/// The function of this logical id.
+fn named<'a>(template: &'a Template, id: &str) -> &'a FunctionSpec {
+    template.functions.iter().find(|function| function.logical_id == id).unwrap()
+}
+
 /// Resolves one value, as an environment variable.
 fn resolved(head: &str, value: &str) -> Result<String, String> {
     let text = small(head, &format!("Environment: {{Variables: {{X: {value}}}}}"));
@@ -32,12 +37,10 @@ fn resolved(head: &str, value: &str) -> Result<String, String> {
 }
 
 #[test]
-fn reads_the_template_that_is_deployed() {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"));
+fn reads_a_whole_function() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/template/fixture.yaml"));
     let template = Template::read(path, &World::default()).unwrap();
-    let ids: Vec<&str> = template.functions.iter().map(|function| function.logical_id.as_str()).collect();
-    assert_eq!(ids, ["S3PublicBucket"]);
-    let function = &template.functions[0];
+    let function = named(&template, "S3PublicBucket");
     assert_eq!(function.code_dir, "s3-public-bucket");
     assert_eq!(function.role_name, "suture-s3-public-bucket-us-east-1");
     assert_eq!(function.role_arn, "arn:aws:iam::111122223333:role/suture-s3-public-bucket-us-east-1");
@@ -61,13 +64,27 @@ fn reads_the_template_that_is_deployed() {
     assert_eq!(rule.pattern.pointer(own), Some(&json!(function.role_arn)));
 }
 
+/// Whatever the template has by now, each of its functions can be run and something wakes it.
+#[test]
+fn reads_the_template_that_is_deployed() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"));
+    for function in Template::read(path, &World::default()).unwrap().functions {
+        let id = &function.logical_id;
+        assert!(function.role_arn.starts_with("arn:aws:iam::111122223333:role/"), "{id}: {}", function.role_arn);
+        assert!(function.environment.contains_key("SUTURE_MODE"), "{id}");
+        assert!(!function.rules.is_empty() || !function.schedules.is_empty(), "{id}");
+        assert!(function.schedules.iter().all(|schedule| schedule.function == function.code_dir), "{id}");
+    }
+}
+
 #[test]
 fn another_world_gives_other_names() {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"));
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/template/fixture.yaml"));
     let mut world = World { partition: "aws-us-gov".into(), region: "us-gov-west-1".into(), ..World::default() };
     let parameters = [("Mode", "enforce"), ("Accounts", "111122223333,444455556666"), ("PublicWebsites", "close")];
     world.parameters.extend(parameters.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let function = Template::read(path, &world).unwrap().functions.remove(0);
+    let template = Template::read(path, &world).unwrap();
+    let function = named(&template, "S3PublicBucket");
     assert_eq!(function.role_arn, "arn:aws-us-gov:iam::111122223333:role/suture-s3-public-bucket-us-gov-west-1");
     assert_eq!(function.environment["SUTURE_MODE"], "enforce");
     assert_eq!(function.environment["SUTURE_ACCOUNTS"], "111122223333,444455556666");
@@ -173,14 +190,16 @@ fn globals_are_merged_as_sam_does() {
 }
 
 #[test]
-fn rules_of_both_kinds_and_no_schedules() {
+fn rules_and_schedules_of_both_kinds() {
     let text = small(
         "Conditions: {Never: !Equals [1, 2]}",
         "Events:
   Drift: {Type: EventBridgeRule, Properties: {Pattern: {source: [aws.s3]}}}
   Off: {Type: EventBridgeRule, Properties: {State: DISABLED, Pattern: {source: [aws.s3]}}}
-  Hourly: {Type: Schedule, Properties: {Schedule: rate(1 hour)}}
-  Nightly: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day)}}
+  Hourly: {Type: Schedule, Properties: {Schedule: rate(1 hour), Input: '{\"sweep\": true}'}}
+  Never: {Type: Schedule, Properties: {Schedule: rate(1 hour), Enabled: false}}
+  Nightly: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day), Name: nightly}}
+  Idle: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day), State: DISABLED}}
   Queue: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn}}",
     ) + "
   Apart:
@@ -195,6 +214,8 @@ fn rules_of_both_kinds_and_no_schedules() {
     Type: AWS::Events::Rule
     Condition: Never
     Properties: {EventPattern: {source: [x]}, Targets: [{Id: f, Arn: !GetAtt One.Arn}]}
+  Later: {Type: AWS::Scheduler::Schedule, Properties: {ScheduleExpression: rate(2 days), Target: {Arn: !GetAtt One.Arn, Input: !Sub '{\"region\": \"${AWS::Region}\"}'}}}
+  Permission: {Type: AWS::Lambda::Permission, Properties: {Action: lambda:InvokeFunction, FunctionName: !Ref One, Principal: config.amazonaws.com}}
   Gone: {Type: AWS::Serverless::Function, Condition: Never, Properties: {}}
 ";
     let template = Template::parse(&text, &World::default()).unwrap();
@@ -208,6 +229,23 @@ fn rules_of_both_kinds_and_no_schedules() {
             ("suture-apart", r#"{"detail":{"arn":["arn:aws:iam::111122223333:role/suture/suture-role"]}}"#.to_owned()),
         ]
     );
+    let schedules: Vec<_> = template.functions[0]
+        .schedules
+        .iter()
+        .map(|one| (one.name.as_str(), one.expression.as_str(), one.scheduler, one.input.clone()))
+        .collect();
+    assert_eq!(
+        schedules,
+        [
+            ("suture-OneHourly", "rate(1 hour)", false, Some(json!({"sweep": true}))),
+            ("nightly", "rate(1 day)", true, None),
+            ("suture-Later", "rate(2 days)", true, Some(json!({"region": "us-east-1"}))),
+            ("suture-Sweep", "rate(1 day)", false, None),
+        ]
+    );
+    assert!(template.functions[0].schedules.iter().all(|one| one.function == "one"));
+    let error = function(&small("", "Events: {E: {Type: Schedule, Properties: {}}}"), &World::default()).unwrap_err();
+    assert!(error.starts_with("One.Events.E has no Schedule"), "{error}");
     let error =
         function(&small("", "Events: {E: {Type: EventBridgeRule, Properties: {}}}"), &World::default()).unwrap_err();
     assert!(error.starts_with("One.Events.E has neither a Pattern nor a schedule"), "{error}");

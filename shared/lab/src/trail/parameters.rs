@@ -2,7 +2,6 @@
 
 use crate::call::Call;
 use crate::http::ApiRequest;
-use crate::understand::form;
 use serde_json::{Map, Value, json};
 
 /// The request's parameters; null if it has none.
@@ -10,7 +9,7 @@ pub(super) fn of(call: &Call) -> Value {
     let parameters = match call.service.as_str() {
         "s3" | "s3control" => s3(call),
         _ if call.request.headers.contains_key("x-amz-target") => json(&call.request),
-        _ => flat_form(&call.request),
+        _ => super::query::of(call),
     };
     if parameters.is_empty() { Value::Null } else { Value::Object(parameters) }
 }
@@ -98,21 +97,27 @@ fn scalar(node: roxmltree::Node<'_, '_>) -> Value {
     }
 }
 
-/// A JSON call's body, its top-level names in CloudTrail's lower camel case.
+/// A JSON call's body, its names in CloudTrail's lower camel case.
 fn json(request: &ApiRequest) -> Map<String, Value> {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let fields = body.as_object().cloned().unwrap_or_default();
-    fields.into_iter().map(|(name, value)| (lower_camel(&name), value)).collect()
+    match lowered(body) {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }
 
-/// A query call's parameters that are not lists or structures: IAM's and STS's nearly all.
-fn flat_form(request: &ApiRequest) -> Map<String, Value> {
-    let fields = form(request).into_iter();
-    let fields = fields.filter(|(name, _)| !matches!(name.as_str(), "Action" | "Version") && !name.contains('.'));
-    fields.map(|(name, value)| (lower_camel(&name), json!(value))).collect()
+fn lowered(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (lower_camel(&name), lowered(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(lowered).collect()),
+        leaf => leaf,
+    }
 }
 
-fn lower_camel(name: &str) -> String {
+/// A name in CloudTrail's lower camel case.
+pub(super) fn lower_camel(name: &str) -> String {
     let mut chars = name.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
