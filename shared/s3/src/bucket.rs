@@ -1,7 +1,7 @@
 //! Names of general purpose buckets.
 
-use remediation::ids::shown;
 use std::fmt;
+use triggers::ids::shown;
 
 /// The name of a general purpose bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
