@@ -1,0 +1,18 @@
+//! What every security group control needs: ids, rules and interfaces, reading them page by page, one client for each
+//! region, and what EC2's errors mean.
+
+mod calls;
+mod fault;
+mod group;
+mod ids;
+mod interface;
+mod rule;
+mod writes;
+
+pub use calls::{Clients, Filter, Listing, default_group, group, interfaces, list, prefix_list, rules};
+pub use fault::{dry_run, fault};
+pub use group::{Group, Keeper};
+pub use ids::{InstanceId, InterfaceId, SecurityGroupId, VpcId};
+pub use interface::{Interface, Kind, Users};
+pub use rule::{Direction, GroupReference, Peer, Rule, Traffic};
+pub use writes::{authorize, revoke, revoke_rules};
