@@ -74,12 +74,7 @@ fn parameters(controls: &[About]) -> String {
     let mut text = String::new();
     for name in order {
         let (setting, users) = &known[name.as_str()];
-        let _ = write!(
-            text,
-            "\n  {name}: # {}\n    Description: {}\n",
-            users.join(", "),
-            quoted(&setting.description)
-        );
+        let _ = write!(text, "\n  {name}: # {}\n    Description: {}\n", users.join(", "), quoted(&setting.description));
         let _ = match &setting.kind {
             Kind::Text(pattern) => write!(text, "    Type: String\n    AllowedPattern: {}\n", quoted(pattern)),
             Kind::Choice(values) => {
@@ -90,7 +85,8 @@ fn parameters(controls: &[About]) -> String {
                 write!(text, "    Type: Number\n    MinValue: {least}\n    MaxValue: {most}\n")
             }
         };
-        let default = if matches!(setting.kind, Kind::Number(..)) { setting.default.clone() } else { quoted(&setting.default) };
+        let default =
+            if matches!(setting.kind, Kind::Number(..)) { setting.default.clone() } else { quoted(&setting.default) };
         let _ = writeln!(text, "    Default: {default}");
     }
     text.push('\n');
@@ -256,8 +252,8 @@ fn alternatives(about: &About) -> Vec<String> {
              Workflow: {{Status: [NEW, NOTIFIED]}}}}}}}}"
         ));
         lines.push(format!(
-            "{{source: [aws.securityhub], detail-type: [Security Hub Findings - Custom Action], detail: {{findings: \
-             {{Compliance: {{SecurityControlId: [{hub}]}}}}}}}}"
+            "{{source: [aws.securityhub], detail-type: [Security Hub Findings - Custom Action], detail: {{actionName: \
+             [Suture], findings: {{Compliance: {{SecurityControlId: [{hub}]}}}}}}}}"
         ));
         lines.push(format!(
             "{{source: [aws.securityhub], detail-type: [Findings Imported V2], detail: {{findings: \
@@ -292,13 +288,20 @@ fn findings(about: &About) -> String {
           Type: EventBridgeRule
           Properties:
             RuleName: !Sub ${{AWS::StackName}}-{}-findings
-            Pattern:
-              $or:
 ",
         about.id
     );
-    for line in alternatives {
-        let _ = writeln!(text, "                - {line}");
+    // $or is for two or more.
+    match alternatives.as_slice() {
+        [line] => {
+            let _ = writeln!(text, "            Pattern: {line}");
+        }
+        lines => {
+            text.push_str("            Pattern:\n              $or:\n");
+            for line in lines {
+                let _ = writeln!(text, "                - {line}");
+            }
+        }
     }
     handed_over(&mut text);
     text

@@ -58,11 +58,11 @@ impl Running {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// The next line that is an invocation.
+    /// The next line that is an invocation of s3-public-bucket. One event can wake several functions.
     async fn invocation(&mut self) -> Value {
         loop {
             let mut line = self.line().await;
-            if line["invocation"].is_object() {
+            if line["invocation"]["function"] == "s3-public-bucket" {
                 return line["invocation"].take();
             }
         }
@@ -108,7 +108,11 @@ async fn the_demo_works() {
     assert_eq!(told["ok"], true);
     let steps = told["steps"].as_array().unwrap();
     let ids: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["plan", "fix", "loop", "again", "guard", "undo"]);
+    assert_eq!(ids[..6], ["plan", "fix", "loop", "again", "guard", "undo"]);
+    // After the story of one bucket, each control has its turn.
+    let of = |step: &Value| step["invocation"]["function"].as_str().unwrap().to_owned();
+    let played: BTreeSet<_> = steps.iter().map(of).collect();
+    assert_eq!(played, folders().into_iter().collect());
     for step in steps {
         assert_eq!(step["ok"], true, "{step}");
         let checks = step["checks"].as_array().unwrap();
@@ -138,7 +142,7 @@ async fn the_lab_fixes_what_is_opened_and_ends_when_told() {
         );
         assert_eq!(lab.call(Method::GET, "/clinic-scans?publicAccessBlock").await, 200);
         let children = lab.children();
-        assert_eq!(children.len(), 2, "moto and the function");
+        assert!(children.len() >= 2, "moto and the functions that were woken");
         let status = lab.signal(signal).await;
         assert_eq!(status.code(), Some(0), "{signal}");
         assert!(children.iter().all(|pid| stat(*pid).is_none()), "{signal}");
@@ -161,7 +165,7 @@ async fn a_killed_lab_leaves_nothing() {
     assert_eq!(lab.call(Method::DELETE, "/clinic-scans?publicAccessBlock").await, 204);
     lab.invocation().await;
     let children = lab.children();
-    assert_eq!(children.len(), 2);
+    assert!(children.len() >= 2, "moto and the functions that were woken");
     lab.signal("-KILL").await;
     let until = Instant::now() + PATIENCE;
     while children.iter().any(|pid| stat(*pid).is_some()) {

@@ -1,6 +1,8 @@
 //! `suture bench`: what the functions cost, beside the same fix written straight in boto3. It measures and prints; it
 //! asserts nothing.
 
+mod sweep;
+
 use crate::account::HOME_REGION;
 use crate::show::{self, Progress};
 use ::lab::call::ACCOUNT;
@@ -24,6 +26,9 @@ pub struct Arguments {
     /// How many rounds to measure.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=1000))]
     runs: u32,
+    /// Measure sweeps of so many resources instead.
+    #[arg(long, value_name = "COUNTS", num_args = 0.., value_delimiter = ',', default_missing_values = ["100", "1000", "10000"])]
+    sweep: Option<Vec<usize>>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -56,6 +61,9 @@ struct Measured {
 
 /// Measures and prints; true unless something could not be measured.
 pub async fn run(arguments: Arguments) -> Result<bool, String> {
+    if let Some(sizes) = &arguments.sweep {
+        return sweep::run(sizes, arguments.json).await;
+    }
     let progress = Progress::start();
     let workspace = programs::workspace()?;
     progress.say("building the function for release, as sam build would (minutes, the first time)");

@@ -1,4 +1,6 @@
-//! `suture demo`: a bucket is opened, and Suture closes it, on a local AWS.
+//! `suture demo`: a bucket is opened, and Suture closes it, on a local AWS; then each of the other controls has its turn.
+
+mod others;
 
 use crate::account::{self, ALICE, Deployment, HOME_REGION, public_policy};
 use crate::lab::told;
@@ -77,7 +79,7 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
         println!("{} at {}, account {}\n", show::head("A local AWS"), lab.endpoint(), ::lab::call::ACCOUNT);
     }
     let mut steps = Vec::new();
-    for number in 0..STEPS {
+    for number in 0..STEPS + others::SCENES.len() {
         let step = play(&lab, number, &steps).await;
         // A step that failed because the local AWS died should say so, and not what it was waiting for.
         let step = match step {
@@ -104,6 +106,7 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     Ok(ok)
 }
 
+/// The steps with the bucket; the others follow.
 const STEPS: usize = 6;
 
 async fn play(lab: &Lab, number: usize, before: &[Step]) -> Result<Step, String> {
@@ -114,13 +117,17 @@ async fn play(lab: &Lab, number: usize, before: &[Step]) -> Result<Step, String>
         2 => own_call(lab).await,
         3 => again(lab).await,
         4 => website(lab, &alice).await,
-        _ => undo(lab, before.get(1).map(Step::record).unwrap_or_default()).await,
+        5 => undo(lab, before.get(1).map(Step::record).unwrap_or_default()).await,
+        other => match others::SCENES.get(other - STEPS) {
+            Some(scene) => others::play(lab, scene).await,
+            None => Err(format!("there is no step {other}")),
+        },
     }
 }
 
 async fn plan(lab: &Lab, alice: &Client) -> Result<Step, String> {
     let doing = alice.must(Method::DELETE, "/clinic-scans?publicAccessBlock", Bytes::new());
-    let report = event_of(lab, doing).await?;
+    let report = event_of(lab, FUNCTION, doing).await?;
     let mut step = Step::new(
         "plan",
         "alice takes the public access block off clinic-scans. The first day: plan only",
@@ -135,7 +142,7 @@ async fn plan(lab: &Lab, alice: &Client) -> Result<Step, String> {
 async fn fix(lab: &Lab, alice: &Client) -> Result<Step, String> {
     lab.set(FUNCTION, &[("SUTURE_MODE", "enforce")])?;
     let policy = public_policy(BUCKET);
-    let report = event_of(lab, alice.must(Method::PUT, "/clinic-scans?policy", policy)).await?;
+    let report = event_of(lab, FUNCTION, alice.must(Method::PUT, "/clinic-scans?policy", policy)).await?;
     let mut step =
         Step::new("fix", "The mode is set to enforce, and alice lets everybody read clinic-scans", Some(report));
     step.see_outcome("fixed");
@@ -161,7 +168,7 @@ async fn own_call(lab: &Lab) -> Result<Step, String> {
             "requestParameters": {"bucketName": BUCKET},
         },
     });
-    let rules = lab.gateway.bus.matching(&event).len();
+    let rules = lab.gateway.bus.matching(&event).iter().filter(|rule| rule.target == FUNCTION).count();
     let report = lab.invoke(FUNCTION, &event).await?;
     let mut step = Step::new("loop", "Suture's own write is an event too. It must not set Suture off", Some(report));
     step.see("the rule leaves it out", rules == 0);
@@ -185,7 +192,7 @@ async fn again(lab: &Lab) -> Result<Step, String> {
 async fn website(lab: &Lab, alice: &Client) -> Result<Step, String> {
     let index =
         "<WebsiteConfiguration><IndexDocument><Suffix>home.html</Suffix></IndexDocument></WebsiteConfiguration>";
-    let report = event_of(lab, alice.must(Method::PUT, "/clinic-website?website", index)).await?;
+    let report = event_of(lab, FUNCTION, alice.must(Method::PUT, "/clinic-website?website", index)).await?;
     let title = "clinic-website is open because it is a website. A guard stands before what would break it";
     let mut step = Step::new("guard", title, Some(report));
     step.see_outcome("refused");
@@ -208,20 +215,24 @@ fn own_role(lab: &Lab) -> String {
 }
 
 /// Does something, and waits for the invocation that its event leads to.
-async fn event_of<T>(lab: &Lab, doing: impl Future<Output = Result<T, String>>) -> Result<Report, String> {
+async fn event_of<T>(
+    lab: &Lab,
+    function: &str,
+    doing: impl Future<Output = Result<T, String>>,
+) -> Result<Report, String> {
     let mut happenings = lab.listen();
     doing.await?;
     let seen = async {
         loop {
             match happenings.recv().await {
-                Ok(Happening::Invocation(report)) if report.function == FUNCTION => return Ok(*report),
+                Ok(Happening::Invocation(report)) if report.function == function => return Ok(*report),
                 Ok(_) => {}
                 Err(error) => return Err(error.to_string()),
             }
         }
     };
     let limit = Duration::from_secs(20);
-    let late = |_| format!("no event reached the function {FUNCTION} within {} seconds", limit.as_secs());
+    let late = |_| format!("no event reached the function {function} within {} seconds", limit.as_secs());
     timeout(limit, seen).await.map_err(late)?
 }
 
@@ -248,7 +259,13 @@ fn print(number: usize, step: &Step) {
     }
     let record = step.record();
     if record.get("changes").and_then(Value::as_array).is_some_and(|changes| !changes.is_empty()) {
-        print_states(&record);
+        if record.pointer("/before/block").is_some() && record.get("control") == Some(&json!(FUNCTION)) {
+            print_states(&record);
+        }
+        print_changes(&record);
+    }
+    for note in record.get("notes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        println!("  {} {note}", show::mind("note"));
     }
     for risk in record.get("breaks").and_then(Value::as_array).into_iter().flatten() {
         let text = |field: &str| risk.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -277,6 +294,9 @@ fn print_states(record: &Value) {
         table.add_row([setting.replace('_', " ").into(), cell("before"), cell("after")]);
     }
     println!("{table}");
+}
+
+fn print_changes(record: &Value) {
     for change in record.get("changes").and_then(Value::as_array).into_iter().flatten() {
         let name = change.as_object().and_then(|change| change.keys().next().map(String::as_str));
         println!("  write {}", show::head(name.or(change.as_str()).unwrap_or_default()));

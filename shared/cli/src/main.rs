@@ -2,7 +2,9 @@
 
 mod account;
 mod bench;
+mod controls;
 mod demo;
+mod explain_event;
 mod lab;
 mod show;
 
@@ -23,6 +25,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Keep a local AWS running, with Suture's functions deployed in it, and see what they do.
     Lab(lab::Arguments),
+    /// Say what an event would be taken for, and why, without touching anything.
+    ExplainEvent(explain_event::Arguments),
     /// Measure the functions: cold and warm starts, memory, size, beside the same fix in boto3.
     Bench(bench::Arguments),
 }
@@ -32,6 +36,7 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
         Command::Lab(arguments) => Box::pin(lab::run(arguments)).await,
+        Command::ExplainEvent(arguments) => Ok(explain_event::run(&arguments)),
         Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
     };
     match done {

@@ -46,8 +46,8 @@ pub struct About {
     /// it answers; or how they begin.
     pub incidents: &'static [&'static str],
     /// The name of the Security Hub custom action that starts it, for a control that no finding starts by itself. A name
-    /// has at most 20 characters. Controls without one answer actions of any name on findings of theirs.
-    /// <https://docs.aws.amazon.com/securityhub/latest/APIReference/API_CreateActionTarget.html>
+    /// has at most 20 characters. Controls without one answer the action `Suture` ([`crate::event::ACTION`]) on findings of
+    /// theirs. <https://docs.aws.amazon.com/securityhub/latest/APIReference/API_CreateActionTarget.html>
     pub action: Option<&'static str>,
     /// Identifiers of the AWS Config managed rules that see the same drift.
     pub config_rules: &'static [&'static str],

@@ -15,6 +15,9 @@ pub use triggers::{ApiCall, Cause, ConfigRule, LARGEST_EVENT, Manual, Reply, Res
 /// The resource of a manual request that means all of them.
 const EVERYTHING: &str = "*";
 
+/// The Security Hub custom action that controls answer which have none of their own.
+pub const ACTION: &str = "Suture";
+
 /// Why an event, or something in it, became no work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "as", content = "why")]
@@ -255,14 +258,12 @@ pub fn minds<C: Control>(notice: &Notice) -> Result<(), Unread> {
                 Some(_) => Ok(()),
             }
         }
-        // Whoever presses a button on a finding means what the button says.
-        Trigger::SecurityHubAction if about.action.is_some() => {
-            if about.action == Some(event) {
-                Ok(())
-            } else {
-                no_concern("the action")
-            }
+        // Whoever presses a button on a finding means what the button says, and nothing else.
+        Trigger::SecurityHubAction if notice.action.as_deref() != Some(about.action.unwrap_or(ACTION)) => {
+            let action = notice.action.as_deref().unwrap_or_default();
+            Err(Unread::Ignored(format!("the custom action {} is no concern of {}", shown(action), about.id)))
         }
+        Trigger::SecurityHubAction if about.action.is_some() => Ok(()),
         Trigger::SecurityHub | Trigger::SecurityHubV2 | Trigger::SecurityHubAction => {
             let ours = notice.control_ids.iter().any(|id| about.security_hub.contains(&id.as_str()));
             if ours { Ok(()) } else { no_concern("the finding") }

@@ -143,6 +143,7 @@ fn calls_that_are_no_concern_of_ours() {
 #[test]
 fn findings_are_told_by_their_control_and_rules_by_their_resource() {
     let finding = |trigger, ids: &[&str]| Notice {
+        action: (trigger == Trigger::SecurityHubAction).then(|| ACTION.to_owned()),
         control_ids: ids.iter().map(|&id| id.to_owned()).collect(),
         ..from(trigger, ids.first().copied().unwrap_or_default())
     };
@@ -151,6 +152,11 @@ fn findings_are_told_by_their_control_and_rules_by_their_resource() {
         assert_eq!(requests(&finding(trigger, &["CIS.4.2", "Doors.1"])).len(), 1);
         assert!(ignored(&finding(trigger, &["Doors.2"])).contains("no concern"));
         assert!(ignored(&finding(trigger, &[])).contains("no concern"));
+    }
+    // A button says what is meant.
+    let pressed = finding(Trigger::SecurityHubAction, &["Doors.1"]);
+    for other in [None, Some("Quarantine".to_owned()), Some("suture".to_owned())] {
+        assert!(ignored(&Notice { action: other, ..pressed.clone() }).contains("custom action"));
     }
     // A rule has whatever name a conformance pack gave it.
     for trigger in [Trigger::ConfigCompliance, Trigger::ConfigItem, Trigger::ConfigRule] {

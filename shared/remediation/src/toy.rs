@@ -305,6 +305,7 @@ pub fn notice(doors: &[&str]) -> Notice {
         account: Some(account(OURS)),
         region: Some(region("us-east-1")),
         event: Some("PaintDoor".to_owned()),
+        action: None,
         control_ids: Vec::new(),
         act: Act::Evaluate,
         resources: doors.iter().map(door).collect(),

@@ -69,6 +69,8 @@ pub struct Notice {
     /// What happened, in the source's own word: the API call, the Config rule, the Security Hub control, the type of the
     /// finding, the event type code.
     pub event: Option<String>,
+    /// The name of the Security Hub custom action that a person pressed.
+    pub action: Option<String>,
     /// Security Hub control ids (`S3.2`), as far as the event names any, consolidated or of a standard.
     pub control_ids: Vec<String>,
     /// What it asks for.

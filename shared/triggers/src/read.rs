@@ -210,7 +210,7 @@ fn from_bus(event: &Value) -> Found {
         "Config Rules Compliance Change" => config::compliance(detail, event),
         "Config Configuration Item Change" => config::item_change(detail, event),
         "Security Hub Findings - Imported" => security_hub::findings(detail, event, Trigger::SecurityHub),
-        "Security Hub Findings - Custom Action" => security_hub::findings(detail, event, Trigger::SecurityHubAction),
+        "Security Hub Findings - Custom Action" => pressed(detail, event),
         "Security Hub Insight Results" => {
             let why = "an insight's results are counts of findings, not findings";
             vec![Ok(other(Trigger::SecurityHubAction, event, &detail_type, why))]
@@ -254,6 +254,14 @@ fn lenient(event: &Value) -> (Option<AccountId>, Option<Region>) {
     (account(&[event.get("account")]).ok(), region(&[text(event, "/region")]).ok().flatten())
 }
 
+/// The findings that a person sent with a custom action, in whichever form; the action's name is on each.
+fn pressed(detail: &Value, envelope: &Value) -> Found {
+    let action = text(detail, "/actionName").map(tame);
+    let name = |notice: Notice| Notice { trigger: Trigger::SecurityHubAction, action: action.clone(), ..notice };
+    let found = security_hub::findings(detail, envelope, Trigger::SecurityHubAction);
+    found.into_iter().map(|one| one.map(name)).collect()
+}
+
 /// A notice with nothing in it yet.
 pub(crate) fn blank(trigger: Trigger, act: Act, why: String) -> Notice {
     Notice {
@@ -261,6 +269,7 @@ pub(crate) fn blank(trigger: Trigger, act: Act, why: String) -> Notice {
         account: None,
         region: None,
         event: None,
+        action: None,
         control_ids: Vec::new(),
         act,
         resources: Vec::new(),
