@@ -2,8 +2,8 @@
 
 use remediation::{AccountId, shown};
 
-/// The account that a text means: twelve digits, AWS Config's and Security Hub's `AWS::::Account:111122223333`, or the ARN
-/// of the account's root. Otherwise why it means none.
+/// The account that a text means: twelve digits, AWS Config's and Security Hub's `AWS::::Account:111122223333`, or the
+/// ARN of the account's root. Otherwise why it means none.
 /// <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format.html>
 pub fn parse(text: &str) -> Result<AccountId, String> {
     let id = match text.split(':').collect::<Vec<_>>().as_slice() {

@@ -1,5 +1,5 @@
-//! Reads an account's EBS defaults and makes single writes to them. The only file here that knows the AWS SDK; it decides
-//! nothing.
+//! Reads an account's EBS defaults and makes single writes to them. The only file here that knows the AWS SDK; it
+//! decides nothing.
 
 use crate::{Change, KeyArn, Parameters, Seen, State, UnencryptedDefault, keys};
 use aws_config::SdkConfig;

@@ -18,8 +18,9 @@ pub struct KeyArn {
 }
 
 impl KeyArn {
-    /// Takes the full ARN of a key, in any partition; otherwise says what is wrong with the text. An alias is refused: it
-    /// can be pointed at another key without anybody touching the default, and then the two would never compare alike.
+    /// Takes the full ARN of a key, in any partition; otherwise says what is wrong with the text. An alias is refused:
+    /// it can be pointed at another key without anybody touching the default, and then the two would never compare
+    /// alike.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("{} is not the ARN of a KMS key: {why}", shown(text)));
         let [arn, partition, service, region, account, key] = text.split(':').collect::<Vec<_>>()[..] else {
@@ -80,7 +81,8 @@ impl Keys {
 
 impl TryFrom<String> for Keys {
     type Error = String;
-    /// What is wrong with a pair is said when the function starts: EC2 itself looks at a key only after it has said yes.
+    /// What is wrong with a pair is said when the function starts: EC2 itself looks at a key only after it has said
+    /// yes.
     fn try_from(text: String) -> Result<Self, String> {
         let mut keys = Self::default();
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {

@@ -1,35 +1,38 @@
 //! # ebs-unencrypted-default: new EBS volumes are encrypted by default
 //!
 //! ## What it looks for
-//! An account that does not encrypt new EBS volumes and snapshot copies by default in a region. AWS has the setting off in
-//! every region of every account, and it is one for each region: whoever starts in a new region starts without. If the
-//! parameter `EbsKeys` names a KMS key for the region, an account whose default key is another one.
+//! An account that does not encrypt new EBS volumes and snapshot copies by default in a region. AWS has the setting
+//! off in every region of every account, and it is one for each region: whoever starts in a new region starts without.
+//! If the parameter `EbsKeys` names a KMS key for the region, an account whose default key is another one.
 //!
 //! ## Why it matters
-//! With the default on, nobody can forget `Encrypted=true`: no volume that is made from then on, and no snapshot of it,
-//! leaves patient data readable on a disk, a shared snapshot or an AMI. There is no encrypting a volume in place later.
+//! With the default on, nobody can forget `Encrypted=true`: no volume that is made from then on, and no snapshot of
+//! it, leaves patient data readable on a disk, a shared snapshot or an AMI. There is no encrypting a volume in place
+//! later.
 //!
 //! ## What it does
-//! One `EnableEbsEncryptionByDefault`. With a key in `EbsKeys`, also one `ModifyEbsDefaultKmsKeyId`, while the default is
-//! on, and after a look at the key: EC2 looks at a key only after it has said yes. A key that is disabled, asymmetric, not
-//! for encrypting or not there is not set; the default is switched on all the same, with the default key that there is.
-//! Without a key in `EbsKeys` the default key stays as it is. It never switches the default off.
+//! One `EnableEbsEncryptionByDefault`. With a key in `EbsKeys`, also one `ModifyEbsDefaultKmsKeyId`, while the default
+//! is on, and after a look at the key: EC2 looks at a key only after it has said yes. A key that is disabled,
+//! asymmetric, not for encrypting or not there is not set; the default is switched on all the same, with the default
+//! key that there is. Without a key in `EbsKeys` the default key stays as it is. It never switches the default off.
 //!
-//! Compliant costs two reads beside each other; a third beside them where a key is set for the region, and one more read
-//! where the default key is a customer's and another one than that.
+//! Compliant costs two reads beside each other; a third beside them where a key is set for the region, and one more
+//! read where the default key is a customer's and another one than that.
 //!
 //! ## What could break
 //! - Volumes and snapshots that exist stay as they are: encrypted or not, and attached.
-//! - With a customer key: whoever launches instances needs the use of the key, above all Auto Scaling's service-linked role
-//!   `AWSServiceRoleForAutoScaling`, which no key policy names by itself. Launches then fail with `Client.InternalError`.
+//! - With a customer key: whoever launches instances needs the use of the key, above all Auto Scaling's service-linked
+//!   role `AWSServiceRoleForAutoScaling`, which no key policy names by itself. Launches then fail with
+//!   `Client.InternalError`.
 //! - With the key that AWS manages: snapshots and AMIs made from now on cannot be shared with other accounts.
 //! - Previous generation instance types that cannot use encrypted volumes no longer launch.
-//! - With a default key that is disabled or deleted nothing that needs a new volume starts any more: switching on is refused
-//!   then (guard `launches-fail`), and a key that goes bad later is reported (`default-key-unusable`).
+//! - With a default key that is disabled or deleted nothing that needs a new volume starts any more: switching on is
+//!   refused then (guard `launches-fail`), and a key that goes bad later is reported (`default-key-unusable`).
 //!
 //! ## Undo
-//! `DisableEbsEncryptionByDefault` if the default was off, and the default key that there was: `ModifyEbsDefaultKmsKeyId`,
-//! or `ResetEbsDefaultKmsKeyId` if it was the one that AWS manages. Volumes that were encrypted meanwhile stay so.
+//! `DisableEbsEncryptionByDefault` if the default was off, and the default key that there was:
+//! `ModifyEbsDefaultKmsKeyId`, or `ResetEbsDefaultKmsKeyId` if it was the one that AWS manages. Volumes that were
+//! encrypted meanwhile stay so.
 //!
 //! ## References
 //! - <https://docs.aws.amazon.com/ebs/latest/userguide/encryption-by-default.html>
@@ -157,8 +160,8 @@ impl Control for UnencryptedDefault {
         settings: &[Setting {
             field: "ebs_keys",
             parameter: "EbsKeys",
-            description: "The default KMS key for EBS of each region: region=key ARN, by commas. A region without one keeps \
-                          the default key that it has.",
+            description: "The default KMS key for EBS of each region: region=key ARN, by commas. A region without one \
+                          keeps the default key that it has.",
             kind: Kind::Text("^[A-Za-z0-9=:/, -]{0,2000}$"),
             default: "",
         }],
@@ -208,8 +211,8 @@ impl Control for UnencryptedDefault {
         let customers = !keys::is_managed(&to.key);
         if let Some(flaw) = from.flaw(&to.key).filter(|_| switched_on) {
             let says = format!(
-                "the default key {} {flaw}: nothing that needs a new volume would start; set a key that works in EbsKeys, or \
-                 reset the default key",
+                "the default key {} {flaw}: nothing that needs a new volume would start; set a key that works in \
+                 EbsKeys, or reset the default key",
                 keys::short(&to.key)
             );
             risk("launches-fail", says, true);
@@ -240,16 +243,16 @@ impl Control for UnencryptedDefault {
             let seen = state.keys.get(wanted.as_str());
             let flaw = seen.and_then(Seen::flaw).unwrap_or_else(|| "could not be looked at".to_owned());
             let says = format!(
-                "EbsKeys names {wanted}, which {flaw}: the default key was left as it is; correct EbsKeys, the key, or who may \
-                 call kms:DescribeKey on it"
+                "EbsKeys names {wanted}, which {flaw}: the default key was left as it is; correct EbsKeys, the key, or \
+                 who may call kms:DescribeKey on it"
             );
             return Some(Hindrance { id: "key-unusable", says });
         }
         let key = state.right_key();
         let flaw = state.flaw(key)?;
         let says = format!(
-            "the default key {} {flaw}: nothing that needs a new volume starts; enable the key, set one that works in EbsKeys, \
-             or reset the default key",
+            "the default key {} {flaw}: nothing that needs a new volume starts; enable the key, set one that works in \
+             EbsKeys, or reset the default key",
             keys::short(key)
         );
         Some(Hindrance { id: "default-key-unusable", says })
@@ -259,8 +262,8 @@ impl Control for UnencryptedDefault {
         let mut notes = Vec::new();
         if !state.encrypted {
             notes.push(
-                "volumes and snapshots that exist stay as they are: to encrypt one, copy its snapshot with encryption and \
-                 make a volume of the copy"
+                "volumes and snapshots that exist stay as they are: to encrypt one, copy its snapshot with encryption \
+                 and make a volume of the copy"
                     .to_owned(),
             );
         }

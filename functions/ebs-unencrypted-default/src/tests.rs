@@ -5,6 +5,9 @@ use proptest::prelude::*;
 use remediation::laws;
 use serde_json::json;
 
+#[path = "event_tests.rs"]
+mod events;
+
 const WANTED: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const OTHER: &str = "arn:aws:kms:us-east-1:111122223333:key/0ea3fef3-80a7-4778-9d8c-1c0c60000000";
 const MANAGED: &str = "alias/aws/ebs";
@@ -232,23 +235,6 @@ fn parameters() {
     ] {
         let error = read(bad).unwrap_err();
         assert!(error.contains(says), "{error}");
-    }
-}
-
-#[test]
-fn only_switching_off_announces_drift() {
-    for (name, announces) in [
-        ("DisableEbsEncryptionByDefault", true),
-        ("ModifyEbsDefaultKmsKeyId", false),
-        ("ResetEbsDefaultKmsKeyId", false),
-    ] {
-        let call = ApiCall {
-            event_source: "ec2.amazonaws.com".to_owned(),
-            event_name: name.to_owned(),
-            parameters: json!(null),
-            response: json!(null),
-        };
-        assert_eq!(UnencryptedDefault::announces_drift(&call), announces, "{name}");
     }
 }
 
