@@ -5,7 +5,7 @@
 //! (`AWS_RISK_CREDENTIALS_…`), GuardDuty that AWS knows it to be compromised
 //! (`CredentialAccess:IAMUser/CompromisedCredentials`) or that an instance's are used elsewhere
 //! (`UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration`; those are a session's, and the record says what to do), a
-//! responder starts the custom action `DeactivateKey` in Security Hub or passes the key's id by hand. Nothing else starts
+//! responder starts the custom action `Suture deactivate` in Security Hub or passes the key's id by hand. Nothing else starts
 //! it, no schedule does, and it never looks for keys by itself.
 //!
 //! GuardDuty's findings about odd behaviour or odd addresses do not start it: they say that somebody should look, not that
@@ -161,7 +161,7 @@ impl Control for ExposedAccessKey {
             "CredentialAccess:IAMUser/CompromisedCredentials",
             "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration",
         ],
-        action: Some("DeactivateKey"),
+        action: Some("Suture deactivate"),
         config_rules: &[],
         security_hub: &[],
         citations: &["45 CFR 164.308(a)(6)(ii)"],

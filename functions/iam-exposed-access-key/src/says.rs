@@ -81,7 +81,10 @@ pub(crate) fn notes(state: &State) -> Vec<String> {
     }
     if let Some(besides) = &found.besides {
         notes.push(match besides.quarantine.as_deref() {
-            None => format!("whether AWS's quarantine policy is attached to user {user} could not be read"),
+            None => format!(
+                "whether AWS's quarantine policy is attached to user {user} could not be read: look yourself, and see that \
+                 our role has iam:ListAttachedUserPolicies"
+            ),
             Some([]) => format!("AWS's quarantine policy is not attached to user {user}: AWS may not know yet"),
             Some(policies) => format!(
                 "{} is attached to user {user}: AWS knows; answer its support case before you detach it",
@@ -89,7 +92,10 @@ pub(crate) fn notes(state: &State) -> Vec<String> {
             ),
         });
         match besides.password {
-            None => notes.push(format!("whether user {user} has a password for the console could not be read")),
+            None => notes.push(format!(
+                "whether user {user} has a password for the console could not be read: look yourself, and see that our role \
+                 has iam:GetLoginProfile"
+            )),
             Some(true) => {
                 notes.push(format!(
                     "user {user} has a password for the console, which still works: change or remove it"

@@ -62,7 +62,7 @@ impl S3 {
     /// S3 as this configuration reaches it. No call is made yet.
     pub fn new(sdk: &SdkConfig, parameters: WebsiteParameters) -> Self {
         let (control, last) = (RefCell::default(), RefCell::default());
-        Self { sdk: sdk.clone(), clients: Clients::by_path(sdk), control, last, parameters }
+        Self { sdk: sdk.clone(), clients: Clients::new(sdk), control, last, parameters }
     }
 
     fn control(&self, region: &Region) -> Control {

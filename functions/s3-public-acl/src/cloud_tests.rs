@@ -126,7 +126,7 @@ async fn a_compliant_bucket_costs_one_request() {
         let fake = Fake::new(bucket(&acl));
         assert_eq!(fake.observe().await, Ok(Some(State { acl, look: None })));
         assert_eq!(fake.asked(), ["GET acl"]);
-        assert_eq!(fake.aws.sent()[0].host, "clinic-scans.s3.us-west-2.amazonaws.com", "the bucket's region");
+        assert_eq!(fake.aws.sent()[0].host, "s3.us-west-2.amazonaws.com", "the bucket's region");
     }
 }
 

@@ -1,46 +1,23 @@
 //! Reads a bucket and makes single writes to it. The only file here that knows the AWS SDK; it decides nothing.
 
-use crate::{Block, BucketName, Change, Exposure, Parameters, PublicBucket, PublicWebsites, State};
+use crate::{Block, Change, Exposure, Parameters, PublicBucket, PublicWebsites, State};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{ObjectOwnership, PublicAccessBlockConfiguration};
-use remediation::fault::Attempt;
-use remediation::{Cloud, Fault, Place, Region};
-use std::cell::RefCell;
-use std::collections::HashMap;
+use remediation::{AccountId, Cloud, Fault, Occasion, Page, Place, Region};
+use s3::{BucketName, Clients, fault, found};
 
-/// S3, one client for each region that was needed so far; they share connections.
+/// S3, as this control needs it.
 #[derive(Debug)]
 pub struct S3 {
-    sdk: SdkConfig,
-    clients: RefCell<HashMap<Region, Client>>,
+    clients: Clients,
     parameters: Parameters,
 }
-
-/// The configuration, or the tag set, or what else a 404 says is not there.
-const ABSENT: &[&str] = &[
-    "NoSuchPublicAccessBlockConfiguration",
-    "NoSuchBucketPolicy",
-    "NoSuchWebsiteConfiguration",
-    "NoSuchTagSet",
-    "OwnershipControlsNotFoundError",
-];
 
 impl S3 {
     /// S3 as this configuration reaches it. No call is made yet.
     pub fn new(sdk: &SdkConfig, parameters: Parameters) -> Self {
-        Self { sdk: sdk.clone(), clients: RefCell::default(), parameters }
-    }
-
-    fn client(&self, region: &Region) -> Client {
-        let mut clients = self.clients.borrow_mut();
-        let connect = || {
-            let region = aws_sdk_s3::config::Region::new(region.to_string());
-            Client::from_conf(aws_sdk_s3::config::Builder::from(&self.sdk).region(region).build())
-        };
-        clients.entry(region.clone()).or_insert_with(connect).clone()
+        Self { clients: Clients::new(sdk), parameters }
     }
 
     async fn block(&self, client: &Client, place: &Place<BucketName>) -> Result<Option<Block>, Fault> {
@@ -110,8 +87,8 @@ impl S3 {
 }
 
 impl Cloud<PublicBucket> for S3 {
-    async fn observe(&self, place: &Place<BucketName>) -> Result<Option<State>, Fault> {
-        let client = self.client(&place.region);
+    async fn observe(&self, place: &Place<BucketName>, _: &Occasion) -> Result<Option<State>, Fault> {
+        let client = self.clients.at(&place.region);
         let block = match self.block(&client, place).await {
             Err(Fault::Gone) => return Ok(None),
             block => block?,
@@ -126,7 +103,7 @@ impl Cloud<PublicBucket> for S3 {
     }
 
     async fn apply(&self, place: &Place<BucketName>, change: &Change) -> Result<(), Fault> {
-        let (client, bucket, owner) = (self.client(&place.region), place.target.as_str(), place.account.as_str());
+        let (client, bucket, owner) = (self.clients.at(&place.region), place.target.as_str(), place.account.as_str());
         match change {
             Change::PutPublicAccessBlock(block) => {
                 let configuration = PublicAccessBlockConfiguration::builder()
@@ -145,36 +122,15 @@ impl Cloud<PublicBucket> for S3 {
             }
         }
     }
-}
 
-/// The answer; none if S3 says that what was asked for is not set.
-fn found<T, E: ProvideErrorMetadata>(
-    answer: Result<T, SdkError<E, HttpResponse>>,
-    action: &'static str,
-    place: &Place<BucketName>,
-) -> Result<Option<T>, Fault> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.code().is_some_and(|code| ABSENT.contains(&code)) => Ok(None),
-        Err(error) => Err(fault(&error, action, place)),
-    }
-}
-
-/// S3's own codes first. <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-fn fault<E: ProvideErrorMetadata>(
-    error: &SdkError<E, HttpResponse>,
-    action: &'static str,
-    place: &Place<BucketName>,
-) -> Fault {
-    let raw = error.raw_response();
-    // A call to the wrong region is answered with the right one: 301 PermanentRedirect, 400 AuthorizationHeaderMalformed.
-    let region =
-        raw.and_then(|raw| raw.headers().get("x-amz-bucket-region")).and_then(|region| Region::parse(region).ok());
-    let status = raw.map(|raw| raw.status().as_u16());
-    match (error.code(), status, region) {
-        (_, Some(301 | 307 | 400), Some(region)) if region != place.region => Fault::Elsewhere(region),
-        (Some("NoSuchBucket"), ..) => Fault::Gone,
-        _ => Attempt { action, resource: &format_args!("bucket {}", place.target) }.fault(error),
+    async fn list(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        _: &Occasion,
+        after: Option<&str>,
+    ) -> Result<Page<BucketName>, Fault> {
+        self.clients.list(account, region, after).await
     }
 }
 

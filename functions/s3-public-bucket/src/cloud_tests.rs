@@ -1,17 +1,12 @@
 //! `cloud.rs` against recorded answers of S3: which requests it makes, and what it makes of the answers.
 
 use super::*;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use aws_smithy_http_client::test_util::infallible_client_fn;
-use remediation::AccountId;
 use remediation::fault::DeniedBy;
-use std::sync::{Arc, Mutex};
+use remediation::testing::{self, Answer, SECRET, answer, occasion, ok};
 
-const OWNER: &str = "111122223333";
-const SECRET: &str = "SECRET-that-no-log-may-show";
+const OWNER: &str = testing::ACCOUNT;
 
-/// A request as it went out.
+/// A request as it went out, in S3's terms.
 #[derive(Clone, Debug)]
 struct Sent {
     method: String,
@@ -22,12 +17,23 @@ struct Sent {
     body: String,
 }
 
-type Answer = (u16, Vec<(&'static str, &'static str)>, String);
+impl From<&testing::Sent> for Sent {
+    fn from(sent: &testing::Sent) -> Self {
+        let about = sent.query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        Self {
+            method: sent.method.clone(),
+            host: sent.host.clone(),
+            about: about.filter(|name| *name != "x-id").collect(),
+            owner: sent.header("x-amz-expected-bucket-owner").map(str::to_owned),
+            body: sent.body.clone(),
+        }
+    }
+}
 
 /// S3 with an answer for each sub-resource, and what it was asked.
 struct Fake {
     s3: S3,
-    sent: Arc<Mutex<Vec<Sent>>>,
+    aws: testing::Fake,
 }
 
 impl Fake {
@@ -36,49 +42,16 @@ impl Fake {
     }
 
     fn with(parameters: Parameters, answer: impl Fn(&Sent) -> Answer + Send + Sync + 'static) -> Self {
-        let sent: Arc<Mutex<Vec<Sent>>> = Arc::default();
-        let log = Arc::clone(&sent);
-        let http = infallible_client_fn(move |request| {
-            let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-            let query = request.uri().query().unwrap_or_default();
-            let about = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-            let sent = Sent {
-                method: request.method().to_string(),
-                host: request.uri().host().unwrap_or_default().to_owned(),
-                about: about.filter(|name| *name != "x-id").collect(),
-                owner: header("x-amz-expected-bucket-owner"),
-                body: String::from_utf8(request.body().bytes().unwrap_or_default().to_vec()).unwrap(),
-            };
-            let (status, headers, body) = answer(&sent);
-            log.lock().unwrap().push(sent);
-            let mut response = http::Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(name, value);
-            }
-            response.body(body).unwrap()
-        });
-        let sdk = SdkConfig::builder()
-            .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "AKIDEXAMPLE",
-                SECRET,
-                None,
-                None,
-                "test",
-            )))
-            .region(aws_sdk_s3::config::Region::new("ap-south-1"))
-            .retry_config(RetryConfig::disabled())
-            .http_client(http)
-            .build();
-        Self { s3: S3::new(&sdk, parameters), sent }
+        let aws = testing::Fake::new(move |sent| answer(&sent.into()));
+        Self { s3: S3::new(&aws.sdk(), parameters), aws }
     }
 
     async fn observe(&self) -> Result<Option<State>, Fault> {
-        self.s3.observe(&place()).await
+        self.s3.observe(&place(), &occasion()).await
     }
 
     fn sent(&self) -> Vec<Sent> {
-        self.sent.lock().unwrap().clone()
+        self.aws.sent().iter().map(Sent::from).collect()
     }
 
     /// `GET publicAccessBlock`, …
@@ -88,19 +61,11 @@ impl Fake {
 }
 
 fn place() -> Place<BucketName> {
-    Place {
-        account: AccountId::parse(OWNER).unwrap(),
-        region: Region::parse("us-west-2").unwrap(),
-        target: BucketName::parse("clinic-scans").unwrap(),
-    }
-}
-
-fn ok(body: impl Into<String>) -> Answer {
-    (200, vec![], body.into())
+    testing::place::<PublicBucket>("clinic-scans")
 }
 
 fn error(status: u16, code: &str) -> Answer {
-    (status, vec![], format!("<Error><Code>{code}</Code><Message>{SECRET}</Message></Error>"))
+    answer(status, format!("<Error><Code>{code}</Code><Message>{SECRET}</Message></Error>"))
 }
 
 fn block_xml(settings: &[(&str, bool)]) -> String {
@@ -166,7 +131,7 @@ async fn a_compliant_bucket_costs_one_request() {
     let fake = Fake::new(|_| ok(full_block()));
     assert_eq!(fake.observe().await, Ok(Some(State { block: Some(Block::FULL), exposure: None })));
     assert_eq!(fake.asked(), ["GET publicAccessBlock"]);
-    assert_eq!(fake.sent()[0].host, "clinic-scans.s3.us-west-2.amazonaws.com", "the bucket's region, not our own");
+    assert_eq!(fake.sent()[0].host, "s3.us-west-2.amazonaws.com", "the bucket's region, not our own");
 }
 
 #[tokio::test]
@@ -186,7 +151,7 @@ async fn a_website_costs_another_two() {
 
 #[tokio::test]
 async fn every_request_names_the_owner_that_it_expects() {
-    let fake = Fake::new(|sent| if sent.method == "GET" { website(sent) } else { (204, vec![], String::new()) });
+    let fake = Fake::new(|sent| if sent.method == "GET" { website(sent) } else { answer(204, "") });
     fake.observe().await.unwrap();
     for change in [Change::PutPublicAccessBlock(Block::FULL), Change::DeletePublicAccessBlock] {
         fake.s3.apply(&place(), &change).await.unwrap();
@@ -296,12 +261,11 @@ async fn a_bucket_that_is_gone_at_any_request() {
 
 #[tokio::test]
 async fn another_region_is_named_by_the_answer() {
-    let away = vec![("x-amz-bucket-region", "eu-central-1")];
+    let away = |region: &str| vec![("x-amz-bucket-region", region.to_owned())];
     for (status, code) in
         [(301, "PermanentRedirect"), (307, "TemporaryRedirect"), (400, "AuthorizationHeaderMalformed")]
     {
-        let headers = away.clone();
-        let fake = Fake::new(move |_| (status, headers.clone(), error(status, code).2));
+        let fake = Fake::new(move |_| Answer { headers: away("eu-central-1"), ..error(status, code) });
         let elsewhere = Fault::Elsewhere(Region::parse("eu-central-1").unwrap());
         assert_eq!(fake.observe().await, Err(elsewhere.clone()), "{code}");
         assert_eq!(fake.sent().len(), 1, "nothing is followed on its own");
@@ -314,7 +278,7 @@ async fn another_region_is_named_by_the_answer() {
         (301, "PermanentRedirect", "us-west-2"),
         (301, "PermanentRedirect", "../etc"),
     ] {
-        let fake = Fake::new(move |_| (status, vec![("x-amz-bucket-region", header)], error(status, code).2));
+        let fake = Fake::new(move |_| Answer { headers: away(header), ..error(status, code) });
         assert!(!matches!(fake.observe().await, Err(Fault::Elsewhere(_))), "{status} {code} {header}");
     }
 }
@@ -324,11 +288,10 @@ async fn a_client_for_each_region() {
     let fake = Fake::new(|_| ok(full_block()));
     for region in ["us-west-2", "eu-central-1", "us-west-2"] {
         let place = Place { region: Region::parse(region).unwrap(), ..place() };
-        fake.s3.observe(&place).await.unwrap();
+        fake.s3.observe(&place, &occasion()).await.unwrap();
     }
     let hosts: Vec<String> = fake.sent().into_iter().map(|sent| sent.host).collect();
     assert!(hosts[1].contains("eu-central-1") && hosts[0] == hosts[2] && hosts[0].contains("us-west-2"), "{hosts:?}");
-    assert_eq!(fake.s3.clients.borrow().len(), 2);
 }
 
 #[tokio::test]
@@ -359,7 +322,7 @@ async fn who_denied_it_is_in_the_message() {
                    s3:PutBucketPublicAccessBlock on resource: \"arn:aws:s3:::clinic-scans\" with an explicit deny in a \
                    service control policy: arn:aws:organizations::444455556666:policy/o-x/service_control_policy/p-y";
     let fake = Fake::new(move |_| {
-        (403, vec![], format!("<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"))
+        answer(403, format!("<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"))
     });
     let fault = fake.s3.apply(&place(), &Change::PutPublicAccessBlock(Block::FULL)).await.unwrap_err();
     assert!(matches!(fault, Fault::Denied { by: DeniedBy::Organization, .. }), "{fault:?}");
@@ -397,7 +360,7 @@ async fn trouble_by_consequence() {
     // A proxy's page, and an answer that is no XML: nothing is to be concluded from them.
     for (status, body) in [(502, "<html>bad gateway</html>"), (200, "<PublicAccessBlockConfiguration"), (200, "hello")]
     {
-        let fake = Fake::new(move |_| (status, vec![], body.to_owned()));
+        let fake = Fake::new(move |_| answer(status, body));
         assert!(matches!(fake.observe().await, Err(Fault::Lost(_))), "{status} {body}: {:?}", fake.observe().await);
     }
 }
@@ -433,14 +396,14 @@ async fn an_undo_writes_the_very_settings_that_were() {
             assert!(body.contains(&format!("<{name}>{}</{name}>", on(bit))), "{was:?}: {body}");
         }
     }
-    let fake = Fake::new(|_| (204, vec![], String::new()));
+    let fake = Fake::new(|_| answer(204, ""));
     fake.s3.apply(&place(), &Change::DeletePublicAccessBlock).await.unwrap();
     assert_eq!(fake.asked(), ["DELETE publicAccessBlock"]);
 }
 
 #[tokio::test]
 async fn no_fault_repeats_what_aws_said() {
-    let mut answers: Vec<Answer> = vec![(200, vec![], SECRET.to_owned()), (500, vec![], SECRET.to_owned())];
+    let mut answers: Vec<Answer> = vec![ok(SECRET), answer(500, SECRET)];
     for status in [301, 307, 400, 403, 404, 405, 409, 412, 429, 500, 503] {
         for code in ["AccessDenied", "SlowDown", "OperationAborted", "PermanentRedirect", "InvalidRequest", "", SECRET]
         {
@@ -449,7 +412,7 @@ async fn no_fault_repeats_what_aws_said() {
     }
     for answer in answers {
         // A code of AWS's is a word, and is repeated; the message is not.
-        let code_is_secret = answer.2.contains(&format!("<Code>{SECRET}"));
+        let code_is_secret = answer.body.contains(&format!("<Code>{SECRET}"));
         let again = answer.clone();
         let fake = Fake::new(move |_| again.clone());
         for fault in [

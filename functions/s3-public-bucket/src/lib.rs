@@ -31,14 +31,12 @@
 //!   `S3_BUCKET_PUBLIC_WRITE_PROHIBITED`; Security Hub S3.2, S3.3, S3.8
 //! - 45 CFR 164.308(a)(3)(i), 164.308(a)(4)(ii)(A), 164.308(a)(4)(ii)(C), 164.312(a)(1), 164.312(e)(1)
 
-mod bucket;
 mod cloud;
 
-pub use bucket::BucketName;
 pub use cloud::S3;
 
-use remediation::event::ApiCall;
-use remediation::{About, Control, Risk, Safety, Watch};
+use remediation::{About, ApiCall, Control, Kind, Risk, Safety, Scope, Setting, Watch};
+use s3::BucketName;
 use serde::{Deserialize, Serialize};
 
 /// The control; see the crate's page.
@@ -134,8 +132,12 @@ pub enum Change {
 impl Control for PublicBucket {
     const ABOUT: About = About {
         id: "s3-public-bucket",
-        title: "Puts a bucket's public access block back",
+        title: "puts a bucket's public access block back",
+        never: "darken a public website unasked",
         resource_type: "AWS::S3::Bucket",
+        also: &[],
+        scope: Scope::Regional,
+        names_account: true,
         safety: Safety::Reversible,
         observes_with: &[
             "s3:GetBucketPublicAccessBlock",
@@ -144,8 +146,10 @@ impl Control for PublicBucket {
             "s3:GetBucketTagging",
             "s3:GetBucketOwnershipControls",
         ],
+        lists_with: &["s3:ListAllMyBuckets"],
         fixes_with: &["s3:PutBucketPublicAccessBlock"],
         undoes_with: &["s3:PutBucketPublicAccessBlock"],
+        allowed_on: &[("s3:", "arn:${AWS::Partition}:s3:::*"), ("s3:ListAllMyBuckets", "*")],
         watches: &[Watch {
             source: "aws.s3",
             event_source: "s3.amazonaws.com",
@@ -160,6 +164,8 @@ impl Control for PublicBucket {
                 "PutBucketWebsite",
             ],
         }],
+        incidents: &["Access Analyzer Finding"],
+        action: None,
         config_rules: &[
             "S3_BUCKET_LEVEL_PUBLIC_ACCESS_PROHIBITED",
             "S3_BUCKET_PUBLIC_READ_PROHIBITED",
@@ -173,6 +179,25 @@ impl Control for PublicBucket {
             "45 CFR 164.312(a)(1)",
             "45 CFR 164.312(e)(1)",
         ],
+        sweeps: Some("rate(1 day)"),
+        settings: &[
+            Setting {
+                field: "phi_tag",
+                parameter: "PhiTag",
+                description: "The tag (key=value) that marks a bucket as holding health data. No setting exempts such a bucket.",
+                // What a tag may hold, which leaves out quotes and backslashes: the value goes into JSON.
+                // https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+                kind: Kind::Text("^[A-Za-z0-9 _.:/+@-]{1,128}=[A-Za-z0-9 _.:/+@=-]{0,256}$"),
+                default: "data-classification=phi",
+            },
+            Setting {
+                field: "public_websites",
+                parameter: "PublicWebsites",
+                description: "A bucket that serves a website. refuse: leave it open and report it. close: close it like any other.",
+                kind: Kind::Choice(&["refuse", "close"]),
+                default: "refuse",
+            },
+        ],
     };
 
     type Target = BucketName;
@@ -182,10 +207,6 @@ impl Control for PublicBucket {
 
     fn target(name: &str) -> Result<BucketName, String> {
         BucketName::parse(name)
-    }
-
-    fn touched(call: &ApiCall) -> Vec<String> {
-        call.parameters.get("bucketName").and_then(|name| name.as_str()).map(str::to_owned).into_iter().collect()
     }
 
     fn announces_drift(call: &ApiCall) -> bool {

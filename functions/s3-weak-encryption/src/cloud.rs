@@ -87,9 +87,7 @@ impl Encryption {
         let configuration = found(sent, "s3:GetEncryptionConfiguration", place)?
             .and_then(|answer| answer.server_side_encryption_configuration);
         let rules = configuration.map(|configuration| configuration.rules).unwrap_or_default();
-        // An element of an error is no setting.
-        let unknown = if rules.is_empty() { vec![] } else { elements.unknown() };
-        Ok((rules.into_iter().map(rule).collect(), unknown))
+        Ok((rules.into_iter().map(rule).collect(), elements.unknown()))
     }
 
     async fn policy(&self, client: &Client, place: &Place<BucketName>) -> Result<Option<String>, Fault> {
@@ -415,7 +413,8 @@ impl Intercept for Elements {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(body) = context.response().body().bytes() {
+        // Of every attempt's answer: that of one which failed names no setting, and is not the last.
+        if let (true, Some(body)) = (context.response().status().is_success(), context.response().body().bytes()) {
             self.read(&String::from_utf8_lossy(body));
         }
         Ok(())

@@ -108,7 +108,7 @@ async fn a_compliant_bucket_costs_one_read_and_a_look_at_its_key() {
         let state = cloud.observe(&place(), &occasion()).await.unwrap().unwrap();
         assert_eq!((WeakEncryption::desired(&state), &state.surroundings), (state.clone(), &None));
         assert_eq!(asked(&fake), reads);
-        assert_eq!(fake.sent()[0].host, "clinic-scans.s3.us-west-2.amazonaws.com", "the bucket's region, not our own");
+        assert_eq!(fake.sent()[0].host, "s3.us-west-2.amazonaws.com", "the bucket's region, not our own");
     }
 }
 
@@ -275,6 +275,24 @@ async fn an_element_that_the_sdk_does_not_know_is_noticed() {
     }
 }
 
+/// Each attempt of the SDK's is looked at. The elements of one that was throttled are no settings of the bucket's.
+#[tokio::test]
+async fn an_attempt_that_failed_leaves_nothing_behind() {
+    let throttled = std::sync::atomic::AtomicBool::new(true);
+    let fake = Fake::new(move |sent| match about(sent).as_str() {
+        "GET encryption" if throttled.swap(false, std::sync::atomic::Ordering::Relaxed) => error(503, "SlowDown"),
+        _ => bare(sent),
+    });
+    let retrying = aws_sdk_s3::config::retry::RetryConfig::standard()
+        .with_initial_backoff(Duration::from_millis(1))
+        .with_max_backoff(Duration::from_millis(1));
+    let sdk = fake.sdk().into_builder().retry_config(retrying).build();
+    let cloud = Encryption::new(&sdk, with_key());
+    let state = cloud.observe(&place(), &occasion()).await.unwrap().unwrap();
+    assert_eq!(asked(&fake).iter().filter(|name| *name == "GET encryption").count(), 2);
+    assert_eq!((state.rules.len(), state.unknown), (1, vec![]));
+}
+
 #[tokio::test]
 async fn a_bucket_without_a_configuration() {
     let none = |sent: &Sent| {
@@ -378,7 +396,7 @@ async fn a_client_for_each_region_and_its_own_key() {
     let away = Place { region: Region::parse("eu-central-1").unwrap(), ..place() };
     let state = cloud.observe(&away, &occasion()).await.unwrap().unwrap();
     assert_eq!(state.wanted.key, None, "the key of another region is of no use here");
-    assert!(fake.sent().iter().all(|sent| sent.host == "clinic-scans.s3.eu-central-1.amazonaws.com"));
+    assert!(fake.sent().iter().all(|sent| sent.host == "s3.eu-central-1.amazonaws.com"));
     assert_eq!(state.wanted.aws_managed_key, AwsManagedKey::Accept);
     assert_eq!(state.wanted.algorithm, Algorithm::AwsKms);
 }

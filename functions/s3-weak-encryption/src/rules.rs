@@ -1,7 +1,7 @@
 //! One rule of a bucket's default encryption, and what it ought to be.
 
 use crate::keys::{KeyArn, Named};
-use crate::state::{Look, State, Wanted};
+use crate::state::{Look, Seen, State, Wanted};
 use crate::{Algorithm, AwsManagedKey};
 use remediation::{AccountId, Hindrance, shown};
 use serde::{Deserialize, Serialize};
@@ -151,8 +151,12 @@ impl Rule {
             Named::Key(key) => Ok(Some(key.to_string())),
             Named::Loosely(name) => {
                 let look = state.keys.iter().find(|look| look.key == name);
-                let says =
-                    || format!("the default key is named as {}, and which key that is could not be seen", shown(&name));
+                let denied = look.is_some_and(|look| look.seen == Seen::Denied);
+                let why = if denied { ": our role may not look at it (kms:DescribeKey)" } else { "" };
+                let says = || {
+                    let name = shown(&name);
+                    format!("the default key is named as {name}, and which key that is could not be seen{why}")
+                };
                 let arn = look.and_then(Look::arn).ok_or_else(|| Hindrance { id: "key-unusable", says: says() })?;
                 Ok(Some(arn.to_string()))
             }

@@ -111,6 +111,9 @@ fn a_key_by_its_alias_is_named_whole_when_the_rule_is_written_anew() {
     let layered = Wanted { algorithm: Algorithm::AwsKmsDsse, ..wanted() };
     let mut state = state(vec![rule("aws:kms", Some("alias/phi"))], layered);
     assert_eq!((WeakEncryption::desired(&state), stuck(&state)), (state.clone(), Some("key-unusable")));
+    state.keys = vec![look("alias/phi", Seen::Denied)];
+    let says = WeakEncryption::hindrance(&state).unwrap().says;
+    assert!(says.contains("kms:DescribeKey"), "what is missing is named: {says}");
     state.keys = vec![look("alias/phi", Seen::Key(sound()))];
     assert_eq!(WeakEncryption::desired(&state).rules, [rule("aws:kms:dsse", Some(KEY))]);
     assert!(WeakEncryption::notes(&state).iter().any(|note| note.contains("the account of whoever writes")));

@@ -35,25 +35,21 @@ const ABSENT: &[&str] = &[
 const PAGE: i32 = 500;
 
 /// S3, one client for each region that was needed so far; they share connections.
+///
+/// A bucket is named in the path of a request and not in its host: a host for each bucket is a connection for each, kept for
+/// a while after its use, and a function that sweeps thousands of buckets may have 1024 files open.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html#path-style-access>
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 #[derive(Debug)]
 pub struct Clients {
     sdk: SdkConfig,
-    by_path: bool,
     by_region: RefCell<HashMap<Region, Client>>,
 }
 
 impl Clients {
     /// S3 as this configuration reaches it. No call is made yet.
     pub fn new(sdk: &SdkConfig) -> Self {
-        Self { sdk: sdk.clone(), by_path: false, by_region: RefCell::default() }
-    }
-
-    /// The same for whoever looks at thousands of buckets: each is named in the path of a request and not in the host. A host
-    /// for each bucket is a connection for each, kept for a while after its use; a function may have 1024 files open.
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html#path-style-access>
-    /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
-    pub fn by_path(sdk: &SdkConfig) -> Self {
-        Self { by_path: true, ..Self::new(sdk) }
+        Self { sdk: sdk.clone(), by_region: RefCell::default() }
     }
 
     /// The client for a region.
@@ -61,7 +57,7 @@ impl Clients {
         let mut clients = self.by_region.borrow_mut();
         let connect = || {
             let region = aws_sdk_s3::config::Region::new(region.to_string());
-            let config = aws_sdk_s3::config::Builder::from(&self.sdk).region(region).force_path_style(self.by_path);
+            let config = aws_sdk_s3::config::Builder::from(&self.sdk).region(region).force_path_style(true);
             Client::from_conf(config.build())
         };
         clients.entry(region.clone()).or_insert_with(connect).clone()
