@@ -54,7 +54,7 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
     let cloud = connect(&sdk, parameters);
     let replies = Replies::new(&sdk);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Payload>| {
-        let own_account = event.context.invoked_function_arn.split(':').nth(4).and_then(|id| AccountId::parse(id).ok());
+        let own_account = own_account(variable, &event.context.invoked_function_arn).map_err(Retry)?;
         let own_region = variable("AWS_REGION").and_then(|region| Region::parse(&region).ok());
         let settings = Settings::read(variable, own_account.as_ref(), own_region.as_ref()).map_err(Retry)?;
         let invocation = Invocation {
@@ -68,6 +68,15 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
         answer::<C, K>(&invocation, event.payload).await
     }))
     .await
+}
+
+/// The account that our credentials are of: `SUTURE_ACCOUNT`, as the template sets it, or else the one in the function's ARN
+/// (`sam local` makes one up).
+fn own_account(variable: impl Fn(&str) -> Option<String>, function_arn: &str) -> Result<Option<AccountId>, String> {
+    match variable("SUTURE_ACCOUNT").filter(|id| !id.trim().is_empty()) {
+        Some(id) => AccountId::parse(id.trim()).map(Some).map_err(|why| format!("SUTURE_ACCOUNT: {why}")),
+        None => Ok(function_arn.split(':').nth(4).and_then(|id| AccountId::parse(id).ok())),
+    }
 }
 
 /// What `--about` prints: the control's facts as JSON, so that the template, the docs and the tables can be held against

@@ -242,6 +242,18 @@ fn parameters_are_defaults_json_or_a_named_error() {
 }
 
 #[test]
+fn whose_function_this_is() {
+    let arn = "arn:aws:lambda:us-east-1:444455556666:function:suture";
+    let of = |said: Option<&str>, arn: &str| own_account(|_| said.map(str::to_owned), arn);
+    assert_eq!(of(Some(OURS), arn), Ok(Some(account(OURS))));
+    for said in [None, Some(""), Some("  ")] {
+        assert_eq!(of(said, arn), Ok(Some(account("444455556666"))));
+        assert_eq!(of(said, "arn"), Ok(None));
+    }
+    assert!(of(Some("0123"), arn).unwrap_err().starts_with("SUTURE_ACCOUNT: "));
+}
+
+#[test]
 fn the_deadline_keeps_time_back_for_the_answer() {
     let left = |time: SystemTime| deadline(time).saturating_duration_since(Instant::now());
     let in_a_minute = left(SystemTime::now() + Duration::from_mins(1));
