@@ -7,12 +7,9 @@ use lab::Lab;
 use lab::gateway::Happening;
 use lab::runtime::Report;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use system_tests::s3::{FUNCTION, SETTINGS, about, bucket, open_bucket, quietly, settings, website};
-use system_tests::{
-    PATIENCE, alice, alone, calls, controls, faults, invoke, leads_to, outcome, record, reported, writes,
-};
+use system_tests::{PATIENCE, alice, alone, calls, faults, invoke, leads_to, outcome, record, reported, writes};
 use tokio::time::timeout;
 
 /// Every call that a fix of a website makes, and the IAM action that it needs.

@@ -40,7 +40,7 @@
 //!
 //! ## Undo
 //! Reactivates the key. **That hands it back to whoever found it.** An undo is for a false alarm, a key that was never out;
-//! for all others, make a new key.
+//! for all others, make a new key. A key that was deleted since cannot come back: the undo ends as `gone`.
 //!
 //! ## References
 //! - <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>
@@ -186,8 +186,14 @@ impl Control for ExposedAccessKey {
     }
 
     fn changes(from: &State, to: &State) -> Vec<Change> {
-        let (State::User(from), State::User(to)) = (from, to) else { return vec![] };
-        let (user, key) = (from.user.clone(), from.key.clone());
+        let State::User(to) = to else { return vec![] };
+        let (user, key) = (to.user.clone(), to.key.clone());
+        let from = match from {
+            State::User(from) => from,
+            // Deleted since it was switched off: the write fails, so that no undo claims to have given it back.
+            State::Nobodys { key: from } if to.active && *from == key => return vec![Change::Reactivate { user, key }],
+            _ => return vec![],
+        };
         match (from.active, to.active) {
             _ if from.key != to.key => vec![],
             (true, false) => vec![Change::Deactivate { user, key }],

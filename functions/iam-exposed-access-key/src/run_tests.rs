@@ -48,6 +48,9 @@ fn iam(sent: &Sent, active: &Active) -> Answer {
         }
         "UpdateAccessKey" => {
             assert_eq!(sent.field("UserName").as_deref(), Some("bob"));
+            if !active.contains_key(named.as_deref().unwrap()) {
+                return error(404, "NoSuchEntity");
+            }
             active.insert(named.unwrap(), sent.field("Status").as_deref() == Some("Active"));
             ok("<UpdateAccessKeyResponse/>")
         }
@@ -75,6 +78,7 @@ impl Account {
             mode,
             accounts: vec![testing::account()],
             regions: vec![remediation::Region::parse("us-east-1").unwrap()],
+            own_account: Some(testing::account()),
             role_arn: None,
         };
         let run = Run {
@@ -152,6 +156,15 @@ async fn an_undo_gives_the_key_back_and_says_what_that_means() {
     let undo = account.run(Mode::Plan, &json!({"mode": "undo", "record": fix})).await;
     assert_eq!((undo.outcome, account.is_active(KEY)), (Outcome::Undone, true), "{}", undo.why);
     assert!(undo.notes.iter().any(|note| note.contains("hands it back")), "{:?}", undo.notes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_claims_no_key_that_was_deleted_since() {
+    let account = account(&[(KEY, true)]);
+    let fix = serde_json::to_value(account.run(Mode::Enforce, &health(KEY)).await).unwrap();
+    account.active.lock().unwrap().remove(KEY);
+    let undo = account.run(Mode::Plan, &json!({"mode": "undo", "record": fix})).await;
+    assert_eq!((undo.outcome, undo.retry, undo.undo.len()), (Outcome::Gone, false, 0), "{}", undo.why);
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,8 +49,9 @@
 //! A deactivated key ends no sessions that were made with it.
 //!
 //! ## Undo
-//! Reactivates the keys that were deactivated, and no others. A key that was deleted since cannot come back. The next sweep
-//! deactivates what is still idle; give the user the tag first.
+//! Reactivates the keys that were deactivated, and no others. A key that was deleted since cannot come back: the undo ends as
+//! `gone`, or as `partly-fixed` if another came back. The next sweep deactivates what is still idle; give the user the tag
+//! first.
 //!
 //! ## References
 //! - <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html>
@@ -262,7 +263,11 @@ impl Control for StaleAccessKey {
                 _ => None,
             }
         };
-        from.keys.iter().filter_map(change).collect()
+        // A key of a fix that was deleted since: the write fails, so that no undo claims to have given it back.
+        let is_there = |then: &Key| from.keys.iter().any(|now| now.id == then.id);
+        let lost = to.keys.iter().filter(|then| to.is_to_go(then) && !is_there(then));
+        let lost = lost.filter_map(|then| Some(Change::Reactivate { user: user.clone(), key: then.id.clone()? }));
+        from.keys.iter().filter_map(change).chain(lost).collect()
     }
 
     /// Only the keys that the fix deactivated: somebody may have switched off another one since, and for a reason.

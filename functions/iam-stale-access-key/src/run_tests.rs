@@ -90,7 +90,7 @@ fn iam(sent: &Sent, keys: &mut Keys) -> Answer {
         }
         "UpdateAccessKey" => {
             assert_eq!(sent.field("UserName").as_deref(), Some("bob"));
-            let key = keys.get_mut(named.as_deref().unwrap()).unwrap();
+            let Some(key) = keys.get_mut(named.as_deref().unwrap()) else { return error(404, "NoSuchEntity") };
             key.0 = sent.field("Status").as_deref() == Some("Active");
             ok("<UpdateAccessKeyResponse/>")
         }
@@ -104,6 +104,7 @@ impl Account {
             mode,
             accounts: vec![testing::account()],
             regions: vec![testing::region(), remediation::Region::parse("us-east-1").unwrap()],
+            own_account: Some(testing::account()),
             role_arn: None,
         };
         let run = Run {
@@ -208,6 +209,20 @@ async fn an_undo_does_not_bring_back_what_somebody_else_switched_off() {
     assert_eq!(refused.refused_by.as_deref(), Some("moved-on"));
     let forced = account.run(Mode::Plan, json!({"mode": "undo", "record": fix, "override": ["moved-on"]})).await;
     assert_eq!((forced.outcome, account.active()), (Outcome::Undone, vec![OLD]), "{}", forced.why);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_claims_no_key_that_was_deleted_since() {
+    let account = account(&[(OLD, (true, 400, 200)), (NEW, (true, 300, 200))], usual);
+    let fix = serde_json::to_value(account.enforce().await).unwrap();
+    account.keys.lock().unwrap().remove(OLD);
+    let some = account.run(Mode::Plan, json!({"mode": "undo", "record": fix})).await;
+    assert_eq!((some.outcome, account.active()), (Outcome::PartlyFixed, vec![NEW]), "{}", some.why);
+    assert!(!some.retry && serde_json::to_string(&some.remaining).unwrap().contains(OLD));
+    account.keys.lock().unwrap().remove(NEW);
+    let none = account.run(Mode::Plan, json!({"mode": "undo", "record": fix})).await;
+    assert_eq!((none.outcome, none.retry), (Outcome::Gone, false), "{}", none.why);
+    assert!(none.undo.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

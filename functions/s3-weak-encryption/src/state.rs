@@ -269,7 +269,9 @@ impl State {
 
 /// What the step from one state to another would break.
 pub fn risks(from: &State, to: &State) -> Vec<Risk> {
-    let old: Vec<Named> = from.rules.iter().filter_map(Rule::named).collect();
+    let mut old: Vec<Named> = from.rules.iter().filter_map(Rule::named).collect();
+    // A key that was named by an alias and is now named whole is the same key.
+    old.extend(from.keys.iter().filter_map(Look::arn).cloned().map(Named::Key));
     let new: Vec<Named> = to.rules.iter().filter_map(Rule::named).filter(|named| !old.contains(named)).collect();
     let (Some(around), false) = (&from.surroundings, new.is_empty()) else { return vec![] };
     let mut risks = Vec::new();

@@ -117,6 +117,9 @@ fn a_key_by_its_alias_is_named_whole_when_the_rule_is_written_anew() {
     state.keys = vec![look("alias/phi", Seen::Key(sound()))];
     assert_eq!(WeakEncryption::desired(&state).rules, [rule("aws:kms:dsse", Some(KEY))]);
     assert!(WeakEncryption::notes(&state).iter().any(|note| note.contains("the account of whoever writes")));
+    // Whoever uses the bucket has that key already: what another key would break does not count.
+    state.surroundings.as_mut().unwrap().outsiders.add("arn:aws:iam::444455556666:root");
+    assert_eq!(WeakEncryption::risks(&state, &WeakEncryption::desired(&state)), []);
 }
 
 #[test]
