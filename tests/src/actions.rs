@@ -1,5 +1,7 @@
 //! Which IAM action an API operation needs: not always the one of its own name.
 
+use lab::gateway::Happened;
+
 /// Operations whose action has another name, by service.
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
@@ -17,6 +19,12 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("s3control:PutPublicAccessBlock", "s3:PutAccountPublicAccessBlock"),
     ("s3control:DeletePublicAccessBlock", "s3:PutAccountPublicAccessBlock"),
 ];
+
+/// The IAM actions that a call needs: its own, and the one for the tags that it gives.
+pub fn actions(call: &Happened) -> Vec<String> {
+    let tags = call.tags.then(|| "ec2:CreateTags".to_owned());
+    tags.into_iter().chain([action(&call.name())]).collect()
+}
 
 /// The IAM action that a call needs, named as [`lab::gateway::Happened::name`] names it.
 pub fn action(call: &str) -> String {

@@ -10,6 +10,8 @@
 )]
 
 pub mod actions;
+pub mod ec2;
+pub mod iam;
 pub mod s3;
 pub mod scenarios;
 pub mod template;
@@ -207,6 +209,16 @@ pub fn variant(lab: &Lab, function: &str, name: &str, variables: &[(&str, &str)]
     name.clone_into(&mut config.name);
     config.environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     lab.gateway.functions.configure(config);
+}
+
+/// Leaves this function alone awake: what others are sent waits for good, as with a reserved concurrency of 0. What one
+/// function writes is an event that wakes others, whose calls would meet the faults, and which would write too.
+pub fn only(lab: &Lab, function: &str) {
+    for name in lab.gateway.functions.names() {
+        let mut config = lab.gateway.functions.config(&name).unwrap();
+        config.concurrency = if name == function { 10 } else { 0 };
+        lab.gateway.functions.configure(config);
+    }
 }
 
 /// A bucket's name that no other test has.

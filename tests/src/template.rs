@@ -44,7 +44,7 @@ pub fn remade(template: &str, controls: &[About]) -> String {
 
 /// `s3-public-bucket` as `S3PublicBucket`.
 pub fn pascal_case(id: &str) -> String {
-    id.split('-').map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect()
+    id.split('-').flat_map(|word| [word[..1].to_uppercase(), word[1..].to_owned()]).collect()
 }
 
 /// A text in double quotes, as YAML takes JSON's.

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 use system_tests::scenarios::{Drift, Scenario, all};
-use system_tests::{alone, faults, folders, invoke, last_record, variant, workspace};
+use system_tests::{alone, faults, folders, invoke, last_record, only, variant, workspace};
 
 /// Every call takes at least so long, so that calls beside each other overlap, and calls after one another do not.
 const LATENCY: &str = "*:*=latency:60";
@@ -34,7 +34,8 @@ fn names(calls: &[Happened]) -> String {
 
 /// How many calls had to wait for one another: the longest chain in which each began after the one before it had ended.
 fn round_trips(calls: &[Happened]) -> usize {
-    let mut spans: Vec<(Instant, Instant)> = calls.iter().map(|call| (call.began, call.began + call.duration)).collect();
+    let mut spans: Vec<(Instant, Instant)> =
+        calls.iter().map(|call| (call.began, call.began + call.duration)).collect();
     spans.sort_by_key(|(_, end)| *end);
     let (mut trips, mut until) = (0, None);
     for (began, end) in spans {
@@ -47,12 +48,18 @@ fn round_trips(calls: &[Happened]) -> usize {
 }
 
 async fn row(lab: &Lab, scenario: &Scenario) -> String {
+    only(lab, scenario.control);
     let Drift { event, mended } = (scenario.drift)(lab).await;
     variant(lab, scenario.control, "planning", &[("SUTURE_MODE", "plan")]);
     faults(lab, &[LATENCY]);
     let mut runs = Vec::new();
     for (function, outcome) in [("planning", "planned"), (scenario.control, "fixed"), (scenario.control, "compliant")] {
-        let report = invoke(lab, function, &event).await;
+        let mut asked = event.clone();
+        // A manual request for more than the deployment's mode is refused, and no plan.
+        if let Some(mode) = asked.get_mut("mode").filter(|_| outcome == "planned") {
+            *mode = "plan".into();
+        }
+        let report = invoke(lab, function, &asked).await;
         let record = last_record(&report);
         assert_eq!(record["outcome"], outcome, "{}: {}: {record}", scenario.control, scenario.name);
         runs.push(report.calls);
@@ -74,14 +81,11 @@ fn page() -> PathBuf {
 #[test]
 fn what_a_control_costs_is_what_the_docs_say() {
     let mut table = String::new();
-    alone(async |lab| {
-        for control in folders() {
-            let scenarios = all();
-            if let Some(scenario) = scenarios.iter().find(|scenario| scenario.control == control) {
-                table.push_str(&row(lab, scenario).await);
-            }
-        }
-    });
+    for control in folders() {
+        let scenario = all().into_iter().find(|scenario| scenario.control == control).unwrap();
+        // A lab for each: an account's block that was put back is in the way of the next bucket that is to be opened.
+        alone(async |lab| table.push_str(&row(lab, &scenario).await));
+    }
     let text = std::fs::read_to_string(page()).unwrap();
     let (head, rest) = text.split_once("|---|---|---|---|\n").unwrap();
     let tail = rest.find("\n\n").map_or("", |at| &rest[at..]);
@@ -90,5 +94,8 @@ fn what_a_control_costs_is_what_the_docs_say() {
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(page(), &ought).unwrap();
     }
-    assert!(text == ought || std::env::var_os("BLESS").is_some(), "docs/calls.md is not what was measured; run BLESS=1 cargo test -p system-tests --test calls\n{ought}");
+    assert!(
+        text == ought || std::env::var_os("BLESS").is_some(),
+        "docs/calls.md is not what was measured; run BLESS=1 cargo test -p system-tests --test calls\n{ought}"
+    );
 }

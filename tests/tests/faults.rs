@@ -4,13 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
 
 use lab::Lab;
-use lab::gateway::Happened;
+use lab::gateway::{Happened, Happening};
 use lab::runtime::Report;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use system_tests::actions::action;
-use system_tests::scenarios::{Drift, Scenario, all};
-use system_tests::{About, alone, controls, faults, invoke, last_record};
+use system_tests::actions::{action, actions};
+use system_tests::scenarios::{Drift, Scenario, all, looks};
+use system_tests::{About, PATIENCE, alone, controls, faults, invoke, last_record, only};
+use tokio::process::Command;
+use tokio::time::timeout;
 
 /// All controls; the one that the variable `CONTROL` names, if it names one.
 fn wanted() -> Vec<About> {
@@ -50,9 +52,11 @@ async fn with(lab: &Lab, scenario: &Scenario, kinds: &[&str]) -> (Value, Report,
 }
 
 /// Runs a test with each scenario in a lab of its own.
+#[expect(clippy::needless_pass_by_value, reason = "a closure reads better as it is")]
 fn each(test: impl AsyncFn(&Lab, &Scenario, &[Happened])) {
     alone(async |lab| {
         for scenario in all() {
+            only(lab, scenario.control);
             let calls = clean(lab, &scenario).await;
             test(lab, &scenario, &calls).await;
         }
@@ -71,16 +75,27 @@ fn what_a_fix_and_its_undo_call_is_what_the_control_declares() {
     let mut undone: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     alone(async |lab| {
         for scenario in all() {
+            only(lab, scenario.control);
             let Drift { event, mended } = (scenario.drift)(lab).await;
             let report = invoke(lab, scenario.control, &event).await;
-            used.entry(scenario.control).or_default().extend(report.calls.iter().map(|call| action(&call.name())));
+            used.entry(scenario.control).or_default().extend(report.calls.iter().flat_map(actions));
             let undo = json!({"mode": "undo", "record": last_record(&report)});
             let report = invoke(lab, scenario.control, &undo).await;
             let record = last_record(&report);
             assert_eq!(record["outcome"], "undone", "{}: {}: {record}", scenario.control, scenario.name);
             assert!(!mended(lab).await, "{}: {}: undone, and still mended", scenario.control, scenario.name);
-            let writes = report.calls.iter().filter(|call| call.writes).map(|call| action(&call.name()));
+            let writes = report.calls.iter().filter(|call| call.writes).flat_map(actions);
             undone.entry(scenario.control).or_default().extend(writes);
+        }
+        for look in looks() {
+            only(lab, look.control);
+            let event = (look.event)(lab).await;
+            let report = invoke(lab, look.control, &event).await;
+            let record = last_record(&report);
+            let refused = (&record["outcome"], &record["refused_by"]);
+            assert_eq!(refused, (&json!("refused"), &json!(look.refused_by)), "{}: {}", look.control, look.name);
+            assert!(!report.calls.iter().any(|call| call.writes), "{}: {}", look.control, look.name);
+            used.entry(look.control).or_default().extend(report.calls.iter().flat_map(actions));
         }
     });
     for about in wanted() {
@@ -104,8 +119,15 @@ fn each_call_that_is_denied_is_named_and_nothing_is_claimed() {
                 assert!(mended && record.to_string().contains(&action(call)), "{at}");
                 continue;
             }
-            assert!(["failed", "refused", "partly-fixed"].contains(&outcome), "{at}");
             assert!(record["why"].as_str().unwrap().contains(&action(call)), "{at}");
+            // What was written before it was denied, and cannot be seen: a read-back that was denied, a group that nothing
+            // uses yet.
+            let wrote = report.calls.iter().any(|call| call.writes && call.status < 400);
+            if outcome == "unverified" && wrote {
+                assert!(!mended && report.answer.is_err() && record["undo"] != json!([]), "{at}");
+                continue;
+            }
+            assert!(["failed", "refused", "partly-fixed"].contains(&outcome), "{at}");
             assert!(!mended && report.answer.is_ok(), "{at}");
             if outcome != "partly-fixed" {
                 assert_eq!(record["undo"], json!([]), "{at}");
@@ -139,7 +161,12 @@ fn a_write_whose_answer_is_lost_is_seen_all_the_same() {
                 let (record, report, mended) = with(lab, scenario, &[&format!("{call}=drop-answer*{times}")]).await;
                 let at = format!("{}: {}: {call}, {times} answers lost: {record}", scenario.control, scenario.name);
                 match record["outcome"].as_str().unwrap() {
-                    "fixed" => assert!(mended && record["undo"] != json!([]), "{at}"),
+                    // A change is one write: none of ours is taken for somebody else's.
+                    "fixed" => {
+                        let made = calls.iter().filter(|call| call.writes && call.status < 400).count();
+                        assert!(mended && record["undo"] != json!([]), "{at}");
+                        assert_eq!(record["changes"].as_array().unwrap().len(), made, "{at}");
+                    }
                     // Not all of it was made; Lambda's retry makes the rest.
                     "partly-fixed" | "unverified" => assert!(!mended && report.answer.is_err(), "{at}"),
                     _ => panic!("{at}"),
@@ -173,7 +200,12 @@ fn a_plan_names_the_writes_that_a_fix_makes_and_makes_none() {
     each(async |lab, scenario, _| {
         let Drift { event, mended } = (scenario.drift)(lab).await;
         system_tests::variant(lab, scenario.control, "planning", &[("SUTURE_MODE", "plan")]);
-        let report = invoke(lab, "planning", &event).await;
+        let mut asked = event.clone();
+        // A manual request for more than the deployment's mode is refused, and no plan.
+        if let Some(mode) = asked.get_mut("mode") {
+            *mode = json!("plan");
+        }
+        let report = invoke(lab, "planning", &asked).await;
         let plan = last_record(&report);
         let at = format!("{}: {}: {plan}", scenario.control, scenario.name);
         assert_eq!(plan["outcome"], "planned", "{at}");
@@ -181,5 +213,56 @@ fn a_plan_names_the_writes_that_a_fix_makes_and_makes_none() {
         assert!(made == 0 && !mended(lab).await, "{at}");
         let fix = last_record(&invoke(lab, scenario.control, &event).await);
         assert_eq!((&fix["outcome"], &fix["changes"]), (&json!("fixed"), &plan["changes"]), "{at}");
+    });
+}
+
+/// The process that runs a function of this lab: other tests have labs of their own at the same time.
+fn process(lab: &Lab, function: &str) -> Option<String> {
+    let endpoint = format!("AWS_ENDPOINT_URL={}\0", lab.endpoint());
+    std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).find_map(|entry| {
+        let exe = std::fs::read_link(entry.path().join("exe")).ok()?;
+        let environment = std::fs::read(entry.path().join("environ")).ok()?;
+        let of_lab = environment.windows(endpoint.len()).any(|part| part == endpoint.as_bytes());
+        (exe.file_name()?.to_str()? == function && of_lab).then(|| entry.file_name().into_string().ok())?
+    })
+}
+
+/// What was written stays written, and what is known of it is in the log: the next look finishes, and what was logged before
+/// the write takes it back.
+#[test]
+fn a_function_that_dies_after_its_write_has_said_what_it_was_about_to_do() {
+    each(async |lab, scenario, calls| {
+        let writes = calls.iter().filter(|call| call.writes).count();
+        faults(lab, &[]);
+        let Drift { event, mended } = (scenario.drift)(lab).await;
+        // Slow enough to be killed before it has read back.
+        faults(lab, &["*:*=latency:50"]);
+        let mut happenings = lab.listen();
+        let (report, ()) = tokio::join!(invoke(lab, scenario.control, &event), async {
+            let written = async {
+                loop {
+                    match happenings.recv().await.unwrap() {
+                        Happening::Call(call) if call.writes => return,
+                        _ => {}
+                    }
+                }
+            };
+            timeout(PATIENCE, written).await.unwrap();
+            let pid = process(lab, scenario.control).expect("the function's process");
+            assert!(Command::new("kill").args(["-KILL", &pid]).status().await.unwrap().success());
+        });
+        faults(lab, &[]);
+        let at = format!("{}: {}", scenario.control, scenario.name);
+        assert!(report.answer.is_err(), "{at}: it lived on");
+        let intent = last_record(&report);
+        assert_eq!(intent["why"], "about to write", "{at}");
+        let again = last_record(&invoke(lab, scenario.control, &event).await);
+        let outcome = again["outcome"].as_str().unwrap();
+        assert!(["compliant", "fixed"].contains(&outcome) && mended(lab).await, "{at}: {again}");
+        if writes == 1 {
+            let undo = json!({"mode": "undo", "record": intent});
+            let undone = last_record(&invoke(lab, scenario.control, &undo).await);
+            assert!(undone["outcome"] == "undone" && !mended(lab).await, "{at}: {undone}");
+        }
     });
 }

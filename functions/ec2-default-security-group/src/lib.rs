@@ -129,13 +129,7 @@ impl Control for DefaultSecurityGroup {
         ],
         lists_with: &["ec2:DescribeSecurityGroups"],
         fixes_with: &["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
-        undoes_with: &[
-            "ec2:AuthorizeSecurityGroupEgress",
-            "ec2:AuthorizeSecurityGroupIngress",
-            "ec2:CreateTags",
-            "ec2:RevokeSecurityGroupEgress",
-            "ec2:RevokeSecurityGroupIngress",
-        ],
+        undoes_with: &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags"],
         allowed_on: &[],
         watches: &[Watch {
             source: "aws.ec2",

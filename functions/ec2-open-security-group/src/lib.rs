@@ -24,7 +24,9 @@
 //! One `RevokeSecurityGroupIngress` by rule ids: exactly the offending source goes, and the office's range in the same
 //! permission stays. A rule that also covers ports that may be open (0-65535, all protocols) goes whole, unless
 //! `WideRanges` is `split`: then rules for what may stay are made first, with its description and tags, and it is revoked
-//! after that, so that nothing allowed is interrupted and nothing is more open at any time than before.
+//! after that, so that nothing allowed is interrupted and nothing is more open at any time than before. Where
+//! the rest would be more rules than a group has room for (60), as with all traffic and the default ports, only what lets
+//! somebody in on 80 or 443 stays.
 //!
 //! A group without drift costs two reads beside each other (`DescribeSecurityGroups`, `DescribeSecurityGroupRules`); prefix
 //! lists are read if a rule for forbidden ports names one; who uses the group is read if there is something to close.
@@ -71,7 +73,7 @@ pub use parameters::{Parameters, WideRanges};
 pub use ports::Ports;
 pub use world::Reach;
 
-use ec2::{Group, Rule, SecurityGroupId, Traffic, Users};
+use ec2::{Group, Peer, Rule, SecurityGroupId, Traffic, Users};
 use remediation::{About, ApiCall, Control, Hindrance, Risk, Safety, Scope, Watch};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,6 +81,9 @@ use std::collections::BTreeMap;
 /// How many rules one write is about. A group's quota is 60, at most 1000.
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
 const AT_ONCE: usize = 100;
+/// How many rules of each address family a group may have for who comes in, unless its account was given more.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+const QUOTA: usize = 60;
 
 /// The control; see the crate's page.
 #[derive(Debug)]
@@ -118,6 +123,32 @@ impl State {
             self.policy.minds(&rule.traffic) && self.policy.source(&rule.traffic.peer, &self.lists) == Source::Unknown
         };
         self.rules.iter().filter(unclear)
+    }
+
+    /// The rules to make for what may stay of those that go; none if the operator wants them to go whole. Where the group
+    /// has no room for all of them, those that let somebody in on 80 or 443: better closed too far than not at all.
+    fn pieces(&self) -> Vec<Rule> {
+        let mut pieces: Vec<Rule> = Vec::new();
+        if self.wide_ranges == WideRanges::Revoke {
+            return pieces;
+        }
+        for rule in self.offending().flat_map(|rule| self.policy.rest(rule, &self.lists)) {
+            if !self.has(&rule.traffic) && !pieces.iter().any(|there| there.traffic == rule.traffic) {
+                pieces.push(rule);
+            }
+        }
+        if !self.has_room_for(&pieces) {
+            pieces.retain(|rule| says::is_web(&rule.traffic));
+        }
+        if self.has_room_for(&pieces) { pieces } else { vec![] }
+    }
+
+    /// Whether these rules fit beside those that are there.
+    fn has_room_for(&self, more: &[Rule]) -> bool {
+        let all = || self.rules.iter().chain(more).map(|rule| &rule.traffic.peer);
+        let v4 = all().filter(|peer| !matches!(peer, Peer::CidrIpv6(_))).count();
+        let v6 = all().filter(|peer| !matches!(peer, Peer::CidrIpv4(_))).count();
+        v4.max(v6) <= QUOTA
     }
 
     fn has(&self, traffic: &Traffic) -> bool {
@@ -209,12 +240,9 @@ impl Control for OpenSecurityGroup {
         }
         let forbidden = |rule: &Rule| state.policy.forbids(&rule.traffic, &state.lists);
         let mut rules: Vec<Rule> = state.rules.iter().filter(|rule| !forbidden(rule)).cloned().collect();
-        if state.wide_ranges == WideRanges::Split {
-            for rule in state.offending().flat_map(|rule| state.policy.rest(rule, &state.lists)) {
-                if !rules.iter().any(|there| there.traffic == rule.traffic) {
-                    rules.push(rule);
-                }
-            }
+        let pieces = state.pieces();
+        if !pieces.is_empty() {
+            rules.extend(pieces);
             rules.sort_by(|a, b| a.traffic.cmp(&b.traffic));
         }
         State { rules, ..state.clone() }

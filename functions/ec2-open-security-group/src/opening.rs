@@ -99,15 +99,6 @@ impl Policy {
         self.minds(traffic) && self.source(&traffic.peer, lists) == Source::World
     }
 
-    /// Whether the traffic also goes to ports that may be open.
-    pub fn goes_further(&self, traffic: &Traffic) -> bool {
-        match span(traffic) {
-            Span::Tcp(first, last) => !self.tcp.outside(first, last).is_empty(),
-            Span::Udp(first, last) => !self.udp.outside(first, last).is_empty(),
-            Span::Everything | Span::Portless => true,
-        }
-    }
-
     /// What of a rule may stay: rules for the same source with the same description and tags that together let through no
     /// more than it did. Of a rule for all protocols that is TCP, UDP and ICMP; there is no way to say "the others".
     pub fn rest(&self, rule: &Rule, lists: &Lists) -> Vec<Rule> {

@@ -2,12 +2,17 @@
 
 use crate::opening::{Source, is_everything, reaches};
 use crate::{Ports, State, WideRanges};
-use ec2::{Kind, Peer, Rule, Users};
+use ec2::{Kind, Peer, Rule, Traffic, Users};
 use remediation::{Hindrance, Risk};
 
 /// The ports that the world is meant to come in by: what EC2.18 authorises unless it is told otherwise.
 /// <https://docs.aws.amazon.com/securityhub/latest/userguide/ec2-controls.html#ec2-18>
 const WEB: &[&str] = &["80", "443"];
+/// Whether the traffic goes to a port that the world is meant to come in by.
+pub fn is_web(traffic: &Traffic) -> bool {
+    WEB.iter().any(|port| reaches(traffic, &ports(port)))
+}
+
 /// How many rules a text names; the record has them all.
 const NAMED: usize = 5;
 
@@ -37,13 +42,15 @@ pub fn risks(from: &State, to: &State) -> Vec<Risk> {
         let rules = named(gone.iter().copied());
         warn("cut-off", false, format!("whoever comes in by {rules} is cut off from {users}"));
     }
-    let whole = from.wide_ranges == WideRanges::Revoke;
-    let wide: Vec<&Rule> = gone.iter().copied().filter(|rule| from.policy.goes_further(&rule.traffic)).collect();
-    if whole && !wide.is_empty() {
-        let says = format!(
-            "{} goes whole, with the ports that may be open; WideRanges=split would leave those open",
-            named(wide.iter().copied())
-        );
+    let whole = from.pieces().is_empty();
+    let cut = |rule: &&Rule| from.policy.rest(rule, &from.lists).iter().any(|piece| !to.has(&piece.traffic));
+    let wide: Vec<&Rule> = gone.iter().copied().filter(cut).collect();
+    if !wide.is_empty() {
+        let (goes, why) = match from.wide_ranges {
+            WideRanges::Revoke => ("whole", "WideRanges=split would leave those open"),
+            WideRanges::Split => ("further than it must", "to leave all of those open the group has no room"),
+        };
+        let says = format!("{} goes {goes}, with ports that may be open; {why}", named(wide.iter().copied()));
         warn("wide-range", false, says);
     }
     // Where the world is meant to come in, it is not cut off from behind a load balancer: that would take a site down to

@@ -36,8 +36,11 @@ fn what_closing_breaks() {
     ] {
         assert_eq!(risks(&State { users: Some(users.clone()), ..state(rules) }), expected, "{rules:?} {users:?}");
     }
-    let split = State { users: Some(balancer), ..split(&["-1 0.0.0.0/0"]) };
-    assert_eq!(risks(&split), [cut_off, ("other-protocols", false)], "a split leaves the listeners alone");
+    let whole = State { users: Some(balancer.clone()), ..split(&["tcp 0-1000 0.0.0.0/0"]) };
+    assert_eq!(risks(&whole), [cut_off], "a split leaves the listeners alone");
+    // Also where there is room for little more than them.
+    let part = State { users: Some(balancer), ..split(&["-1 0.0.0.0/0"]) };
+    assert_eq!(risks(&part), [cut_off, wide, ("other-protocols", false)]);
     let mut list = State { users: None, ..state(&["tcp 22 pl-1"]) };
     list.lists.insert("pl-1".to_owned(), Reach::of(["0.0.0.0/0"]));
     assert_eq!(risks(&list), [("prefix-list", false)]);

@@ -257,6 +257,33 @@ fn a_split_of_everything_keeps_tcp_udp_and_icmp() {
     }
 }
 
+/// A split that EC2 refuses for the quota would leave the group open for good.
+#[test]
+fn a_split_without_room_keeps_the_web_and_then_nothing() {
+    let web = ["tcp 24-87", "tcp 390-444", "udp 24-87", "udp 390-444"];
+    let left = |state: &State| -> Vec<String> {
+        let rules = OpenSecurityGroup::desired(state).rules;
+        rules.iter().map(|rule| rule.traffic.to_string()).collect()
+    };
+    for source in ["0.0.0.0/0", "::/0"] {
+        let everything = split(&[&format!("-1 {source}")]);
+        assert_eq!(left(&everything), web.map(|ports| format!("{ports} from {source}")), "with the default ports");
+    }
+    // The other family's rules take no room away; its own do.
+    for (others, room) in [(0, true), (59, true)] {
+        let mut rules: Vec<String> = (0..others).map(|n| format!("tcp {} ::/0", 10000 + n)).collect();
+        rules.push("tcp 0-1000 0.0.0.0/0".to_owned());
+        let state = split(&rules.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(left(&state).len() > others + 2, room, "{others}");
+    }
+    for (others, pieces) in [(50, 9), (51, 2), (57, 2), (58, 0)] {
+        let mut rules: Vec<String> = (0..others).map(|n| format!("tcp {} 198.51.100.0/24", 10000 + n)).collect();
+        rules.push("tcp 0-1000 0.0.0.0/0".to_owned());
+        let state = split(&rules.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(left(&state).len(), others + pieces, "{others}");
+    }
+}
+
 #[test]
 fn what_is_split_keeps_description_and_tags() {
     let mut wide = split(&["tcp 0-65535 0.0.0.0/0"]);

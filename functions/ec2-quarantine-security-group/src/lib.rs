@@ -116,7 +116,6 @@ impl Control for Quarantine {
             "ec2:AuthorizeSecurityGroupIngress",
             "ec2:CreateSecurityGroup",
             "ec2:CreateTags",
-            "ec2:DeleteSecurityGroup",
             "ec2:DeleteTags",
             "ec2:ModifyNetworkInterfaceAttribute",
             "ec2:RevokeSecurityGroupEgress",

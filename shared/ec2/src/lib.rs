@@ -1,6 +1,7 @@
 //! What every security group control needs: ids, rules and interfaces, reading them page by page, one client for each
 //! region, and what EC2's errors mean.
 
+mod attempts;
 mod calls;
 mod fault;
 mod group;

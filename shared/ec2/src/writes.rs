@@ -1,5 +1,6 @@
 //! The writes that several controls make. Each is one API call.
 
+use crate::attempts::Attempts;
 use crate::fault::{dry_run, fault};
 use crate::{Direction, Peer, Rule, SecurityGroupId};
 use aws_sdk_ec2::Client;
@@ -81,22 +82,31 @@ async fn send(
     dry: bool,
 ) -> Result<(bool, Vec<RevokedSecurityGroupRule>), Fault> {
     let resource = format_args!("security group {group}");
-    let (ids, dry_run) = (Some(ids.to_vec()), dry.then_some(true));
-    match direction {
+    let attempts = Attempts::default();
+    let (wanted, dry_run) = (Some(ids.to_vec()), dry.then_some(true));
+    let (done, revoked) = match direction {
         Direction::Ingress => {
             let call = client.revoke_security_group_ingress().group_id(group.as_str()).set_dry_run(dry_run);
-            let mut sent = call.set_security_group_rule_ids(ids).send().await;
+            let call = call.set_security_group_rule_ids(wanted).customize().interceptor(attempts.clone());
+            let mut sent = call.send().await;
             let revoked = sent.as_mut().ok().and_then(|answer| answer.revoked_security_group_rules.take());
-            let would = done(sent, dry, "ec2:RevokeSecurityGroupIngress", &resource)?;
-            Ok((would, revoked.unwrap_or_default()))
+            (done(sent, dry, "ec2:RevokeSecurityGroupIngress", &resource), revoked)
         }
         Direction::Egress => {
             let call = client.revoke_security_group_egress().group_id(group.as_str()).set_dry_run(dry_run);
-            let mut sent = call.set_security_group_rule_ids(ids).send().await;
+            let call = call.set_security_group_rule_ids(wanted).customize().interceptor(attempts.clone());
+            let mut sent = call.send().await;
             let revoked = sent.as_mut().ok().and_then(|answer| answer.revoked_security_group_rules.take());
-            let would = done(sent, dry, "ec2:RevokeSecurityGroupEgress", &resource)?;
-            Ok((would, revoked.unwrap_or_default()))
+            (done(sent, dry, "ec2:RevokeSecurityGroupEgress", &resource), revoked)
         }
+    };
+    match done {
+        Err(Fault::Moved(why)) if attempts.unclear() => {
+            let there = crate::rules(client, group).await?;
+            let left = there.iter().any(|rule| rule.id.as_ref().is_some_and(|id| ids.contains(id)));
+            if left { Err(Fault::Moved(why)) } else { Ok((false, vec![])) }
+        }
+        done => Ok((done?, revoked.unwrap_or_default())),
     }
 }
 
@@ -123,21 +133,27 @@ pub async fn authorize(
     };
     let tags = rules.first().and_then(|rule| specification(&rule.tags)).map(|tags| vec![tags]);
     let dry_run = dry.then_some(true);
+    let attempts = Attempts::default();
     let made = match direction {
         Direction::Ingress => {
             let call = client.authorize_security_group_ingress().group_id(group.as_str()).set_dry_run(dry_run);
-            let sent = call.set_ip_permissions(Some(permissions)).set_tag_specifications(tags).send().await;
-            done(sent, dry, action, &resource)
+            let call = call.set_ip_permissions(Some(permissions)).set_tag_specifications(tags);
+            done(call.customize().interceptor(attempts.clone()).send().await, dry, action, &resource)
         }
         Direction::Egress => {
             let call = client.authorize_security_group_egress().group_id(group.as_str()).set_dry_run(dry_run);
-            let sent = call.set_ip_permissions(Some(permissions)).set_tag_specifications(tags).send().await;
-            done(sent, dry, action, &resource)
+            let call = call.set_ip_permissions(Some(permissions)).set_tag_specifications(tags);
+            done(call.customize().interceptor(attempts.clone()).send().await, dry, action, &resource)
         }
     };
     // What is not there may well be what a rule names: the group itself was there a moment ago.
     let names_another = |rule: &Rule| matches!(rule.traffic.peer, Peer::Group(_) | Peer::PrefixList(_));
     match made {
+        Err(Fault::Moved(why)) if attempts.unclear() => {
+            let there = crate::rules(client, group).await?;
+            let all = rules.iter().all(|rule| there.iter().any(|have| have.traffic == rule.traffic));
+            if all { Ok(false) } else { Err(Fault::Moved(why)) }
+        }
         Err(Fault::Gone) if rules.iter().any(names_another) => {
             let why = "a group or prefix list that a rule names does not exist any more; nothing was written";
             Err(Fault::GiveUp(format!("{action} on {resource}: {why}")))
@@ -167,3 +183,7 @@ fn done<T, E: ProvideErrorMetadata>(
     }
     answer.map(|_| false).map_err(|error| fault(&error, action, resource))
 }
+
+#[cfg(test)]
+#[path = "writes_tests.rs"]
+mod tests;

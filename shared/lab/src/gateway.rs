@@ -16,7 +16,7 @@ use crate::quirks::{self, error::respond};
 use crate::runtime::{Functions, Report};
 use crate::template::ScheduleSpec;
 use crate::trail;
-use crate::understand::{to_path_style, understand};
+use crate::understand::{form, to_path_style, understand};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -57,6 +57,9 @@ pub struct Happened {
     pub caller: Caller,
     /// Whether it can change anything.
     pub writes: bool,
+    /// Whether it gives tags to what it makes, for which EC2 wants an action of its own besides.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html>
+    pub tags: bool,
     /// The HTTP status of the answer; 0 if a fault broke the connection.
     pub status: u16,
     /// When it came in.
@@ -226,6 +229,8 @@ impl Gateway {
             region: call.region.clone(),
             caller: call.caller.clone(),
             writes: call.writes,
+            tags: call.service == "ec2"
+                && form(&call.request).iter().any(|(name, _)| name.starts_with("TagSpecification")),
             status: answer.as_ref().map_or(0, |answer| answer.status.as_u16()),
             began,
             duration: began.elapsed(),

@@ -102,6 +102,22 @@ impl ApiResponse {
         let named = document.descendants().filter(|node| node.tag_name().name() == element);
         named.map(|node| node.text().unwrap_or_default().trim().to_owned()).collect()
     }
+
+    /// The items of the list of this name in an XML body, in order, and of each the texts of these elements wherever in it
+    /// they are, several of one name with commas between them.
+    pub fn rows<const N: usize>(&self, list: &str, elements: [&str; N]) -> Vec<[String; N]> {
+        let Some(document) = str::from_utf8(&self.body).ok().and_then(|text| roxmltree::Document::parse(text).ok())
+        else {
+            return Vec::new();
+        };
+        let lists = document.descendants().filter(|node| node.tag_name().name() == list);
+        let items = lists.flat_map(|list| list.children().filter(roxmltree::Node::is_element));
+        let texts = |item: roxmltree::Node<'_, '_>, element: &str| {
+            let named = item.descendants().filter(|node| node.tag_name().name() == element);
+            named.map(|node| node.text().unwrap_or_default().trim().to_owned()).collect::<Vec<_>>().join(",")
+        };
+        items.map(|item| elements.map(|element| texts(item, element))).collect()
+    }
 }
 
 /// The emulator behind the gateway: takes a request, gives its answer. Cheap to clone.

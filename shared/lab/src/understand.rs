@@ -29,6 +29,8 @@ const READS: &[&str] = &[
     // Credentials change nothing in the account.
     "AssumeRole",
     "Decode",
+    // IAM's own access level for it is Read: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+    "GenerateCredentialReport",
 ];
 
 /// What a signature says about the request it signs.

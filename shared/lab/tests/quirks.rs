@@ -274,6 +274,25 @@ async fn public_acls_are_refused_while_blocked() {
 }
 
 #[tokio::test]
+async fn public_grants_are_not_shown_while_they_are_ignored() {
+    let client = Client::of(OWNER).await;
+    let bucket = client.bucket("ObjectWriter", true).await;
+    let (acl, block) = (format!("/{bucket}?acl"), format!("/{bucket}?publicAccessBlock"));
+    assert_eq!(client.set(&acl, "x-amz-acl", "public-read").await.status, 200);
+    for (setting, shown) in [("IgnorePublicAcls", false), ("RestrictPublicBuckets", true), ("IgnorePublicAcls", false)]
+    {
+        let body =
+            format!("<PublicAccessBlockConfiguration><{setting}>true</{setting}></PublicAccessBlockConfiguration>");
+        assert_eq!(client.put(&block, &body).await.status, 200);
+        let seen = text(&client.s3(Method::GET, &acl).await);
+        assert_eq!(seen.contains("AllUsers"), shown, "{setting}: {seen}");
+        assert!(seen.contains("FULL_CONTROL"), "{seen}");
+    }
+    client.s3(Method::DELETE, &block).await;
+    assert!(text(&client.s3(Method::GET, &acl).await).contains("AllUsers"), "they were there all the while");
+}
+
+#[tokio::test]
 async fn owner_enforced_has_no_acls() {
     let client = Client::of(OWNER).await;
     let bucket = client.bucket("BucketOwnerEnforced", true).await;

@@ -3,6 +3,7 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::ErrorKind;
 use std::fmt;
 use triggers::ids::Region;
 
@@ -121,7 +122,10 @@ impl Attempt<'_> {
         let said = |what: &str| format!("{} on {}: {what}", self.action, self.resource);
         let code = match error {
             SdkError::TimeoutError(_) => return Fault::Lost(said("no answer in time")),
-            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+            // The SDK calls a connection that ends before the answer does neither of the first two, but passing trouble.
+            SdkError::DispatchFailure(failure)
+                if failure.is_io() || failure.is_timeout() || failure.as_other() == Some(ErrorKind::TransientError) =>
+            {
                 return Fault::Lost(said("the connection broke"));
             }
             SdkError::DispatchFailure(_) => {
@@ -192,6 +196,7 @@ impl Attempt<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::ErrorMetadata;
@@ -240,6 +245,25 @@ mod tests {
         }
         let unbuilt: SdkError<ErrorMetadata, HttpResponse> = SdkError::construction_failure("secret");
         assert!(matches!(attempt.fault(&unbuilt), Fault::GiveUp(_)));
+    }
+
+    #[test]
+    fn a_connection_that_broke_may_have_carried_the_call() {
+        let sent = |error: ConnectorError| {
+            let error: SdkError<ErrorMetadata, HttpResponse> = SdkError::dispatch_failure(error);
+            Attempt { action: "ec2:CreateSecurityGroup", resource: &"vpc vpc-1" }.fault(&error)
+        };
+        let cut_short = Some(ErrorKind::TransientError);
+        for broken in [
+            ConnectorError::io("secret".into()),
+            ConnectorError::timeout("secret".into()),
+            ConnectorError::other("secret".into(), cut_short),
+        ] {
+            let fault = sent(broken);
+            assert!(matches!(&fault, Fault::Lost(why) if !why.contains("secret")), "{fault:?}");
+        }
+        let unsent = sent(ConnectorError::other("secret".into(), None));
+        assert!(matches!(&unsent, Fault::Retry(why) if !why.contains("secret")), "{unsent:?}");
     }
 
     #[test]

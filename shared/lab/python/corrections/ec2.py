@@ -374,6 +374,21 @@ def describe_rules(self, sg_rule_ids, filters):
 EC2Backend.get_security_group_from_id = find_group
 EC2Backend.describe_security_group_rules = describe_rules
 
+# --- prefix lists ----------------------------------------------------------------------------------------------------
+
+entries = EC2Backend.get_managed_prefix_list_entries
+
+
+def prefix_list_entries(self, prefix_list_id):
+    there = entries(self, prefix_list_id)
+    if there is None or there.state == "delete-complete":
+        text = f"The prefix list ID '{prefix_list_id}' does not exist"
+        raise EC2ClientError("InvalidPrefixListID.NotFound", text)
+    return there
+
+
+EC2Backend.get_managed_prefix_list_entries = prefix_list_entries
+
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 WIDE = {"size": "MaxResults", "token": "NextToken", "limits": (5, 1000)}

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from moto.core.responses import ActionResult, EmptyResult
 from moto.iam.models import AccessKey, AccessKeyLastUsed, User, iam_backends
 from moto.iam.responses import IamResponse
+from moto.iam.utils import generate_access_key_id_from_account_id
 
 from lab_paging import IamError, paged
 
@@ -31,6 +32,18 @@ def by_age(key):
 
 
 paged(IamResponse, "list_access_keys", "AccessKeyMetadata", by_age, **LIST)
+
+# --- users -----------------------------------------------------------------------------------------------------------
+
+make_user = User.__init__
+
+
+def with_id(self, account_id, *args, **kwargs):
+    make_user(self, account_id, *args, **kwargs)
+    self.id = generate_access_key_id_from_account_id(account_id, prefix="AIDA", total_length=21)
+
+
+User.__init__ = with_id
 
 # --- access keys -----------------------------------------------------------------------------------------------------
 
@@ -168,6 +181,9 @@ IamResponse.get_credential_report = get_report
 
 
 def date(text):
+    """A date: as ISO 8601 has it, or `200 days ago`, in parts of days if need be."""
+    if text.endswith(" days ago"):
+        return datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(days=float(text.split()[0]))
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc).replace(tzinfo=None)
 
 

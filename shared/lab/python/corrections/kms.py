@@ -144,6 +144,8 @@ def usable(operation):
         key = find(self, self._get_param("KeyId"))
         if key.key_state == "PendingDeletion":
             raise JsonRESTError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
+        # moto finds these keys by their ids alone; KMS takes ARNs too.
+        self.body = json.dumps({**json.loads(self.body), "KeyId": key.id})
         return operation(self)
 
     return checked

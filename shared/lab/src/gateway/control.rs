@@ -74,7 +74,8 @@ impl Gateway {
     /// What no caller of AWS can have: an access key that is a year old, ten thousand buckets at once. Takes
     /// `<service>/<what>`, the account, and an object; returns an object. Nobody sees it: no journal, no event.
     ///
-    /// - `iam/age-key` {accessKeyId, created?, lastUsed?: {date, service?, region?} or null}
+    /// - `iam/age-key` {accessKeyId, created?, lastUsed?: {date, service?, region?} or null}; a date can also be
+    ///   `200 days ago`
     /// - `iam/age-user` {userName, created?, passwordLastUsed?}
     /// - `iam/report` {takes?, rootKeys?, hoursAgo?}: how long a credential report takes, and how old the one there is
     /// - `iam/fill` {count, prefix, keys?, created?, lastUsed?}

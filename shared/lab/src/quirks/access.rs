@@ -177,6 +177,26 @@ pub(super) const POLICY_STATUS: Quirk = Quirk {
     }),
 };
 
+pub(super) const EFFECTIVE_ACL: Quirk = Quirk {
+    id: "effective-acl",
+    aws: "GetBucketAcl and GetObjectAcl show the grants that have effect: none to everybody while IgnorePublicAcls is on \
+          the bucket or the account, the owner's alone with BucketOwnerEnforced.",
+    moto: "Shows what was set.",
+    source: "https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html",
+    act: Act::Answer(|scene, mut answer| {
+        Box::pin(async move {
+            let Some(bucket) = scene.own_bucket(&["GetBucketAcl", "GetObjectAcl"]) else { return Ok(answer) };
+            let (ignored, enforced) =
+                (scene.block(bucket).await?.has("IgnorePublicAcls"), scene.owner_enforced(bucket).await?);
+            if answer.status.is_success() && (ignored || enforced) {
+                answer.body = Bytes::from(effective(&String::from_utf8_lossy(&answer.body), enforced));
+                answer.headers.remove(http::header::CONTENT_LENGTH);
+            }
+            Ok(answer)
+        })
+    }),
+};
+
 pub(super) const PUT_POLICY_ANSWER: Quirk = Quirk {
     id: "put-policy-answer",
     aws: "PutBucketPolicy answers 204 without a body.",
@@ -242,6 +262,18 @@ fn grants_to_others(acl: &[u8]) -> bool {
     document.descendants().filter(|node| node.tag_name().name() == "Grantee").any(|grantee| id(grantee) != owner)
 }
 
+/// An ACL in XML without its public grants, or without all but its owner's.
+fn effective(acl: &str, owner_only: bool) -> String {
+    let owner = text_in(acl.as_bytes(), "ID").unwrap_or_default();
+    let mut parts = acl.split("<Grant>");
+    let head = parts.next().unwrap_or_default().to_owned();
+    parts.fold(head, |shown, part| {
+        let (grant, rest) = part.split_once("</Grant>").unwrap_or((part, ""));
+        let goes = names_public_group(grant) || (owner_only && !grant.contains(&format!("<ID>{owner}</ID>")));
+        if goes { shown + rest } else { format!("{shown}<Grant>{part}") }
+    })
+}
+
 /// Whether an ACL in XML grants everybody this permission.
 pub(super) fn grants_everybody(acl: &[u8], permission: &str) -> bool {
     let Ok(text) = str::from_utf8(acl) else { return false };
@@ -278,6 +310,20 @@ mod tests {
         assert!(is_public_acl(&put("/clinic-scans?acl").body(body.clone())));
         assert!(!is_public_acl(&put("/clinic-scans/a").body(body)), "an object's content is no ACL");
         assert!(!is_public_acl(&put("/clinic-scans?acl").header("x-amz-acl", "log-delivery-write")));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_not_shown() {
+        let own = "<Grant><Grantee><ID>me</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant>";
+        let logs = "<Grant><Grantee><URI>http://acs.amazonaws.com/groups/s3/LogDelivery</URI></Grantee></Grant>";
+        let public = format!("<Grant><Grantee><URI>{ALL}</URI></Grantee><Permission>READ</Permission></Grant>");
+        let acl = |grants: &[&str]| {
+            let all = grants.concat();
+            format!("<A><Owner><ID>me</ID></Owner><AccessControlList>{all}</AccessControlList></A>")
+        };
+        let whole = acl(&[own, &public, logs, &public]);
+        assert_eq!(effective(&whole, false), acl(&[own, logs]));
+        assert_eq!(effective(&whole, true), acl(&[own]));
     }
 
     #[test]

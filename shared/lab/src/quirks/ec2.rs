@@ -57,6 +57,15 @@ pub(super) const MODIFY_RULES: Quirk = Quirk {
     act: Act::Inside("ec2"),
 };
 
+pub(super) const PREFIX_LIST_GONE: Quirk = Quirk {
+    id: "prefix-list-gone",
+    aws: "The entries of a prefix list that does not exist, or is not shared with the caller, are \
+          InvalidPrefixListID.NotFound.",
+    moto: "Says that it has none, and goes on telling those of a list that was deleted.",
+    source: "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html",
+    act: Act::Inside("ec2"),
+};
+
 pub(super) const DEFAULT_GROUP: Quirk = Quirk {
     id: "default-security-group",
     aws: "A VPC's default group starts with two rules: everything from itself in, everything out. It cannot be deleted, \

@@ -12,6 +12,15 @@ pub(super) const PAGES: Quirk = Quirk {
     act: Act::Inside("iam"),
 };
 
+pub(super) const USER_IDS: Quirk = Quirk {
+    id: "user-ids",
+    aws: "A user's unique id is AIDA, then capitals and digits, 21 characters in all: by it AWS Config and Security Hub know \
+          the user.",
+    moto: "Gives twenty small letters and digits.",
+    source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids",
+    act: Act::Inside("iam"),
+};
+
 pub(super) const ACCESS_KEYS: Quirk = Quirk {
     id: "access-keys",
     aws: "GetAccessKeyLastUsed and UpdateAccessKey know the account's own keys: another's are denied, unknown ones are \

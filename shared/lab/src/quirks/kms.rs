@@ -22,8 +22,9 @@ pub(super) const KEY_NAMES: Quirk = Quirk {
 
 pub(super) const KEY_STATES: Quirk = Quirk {
     id: "key-states",
-    aws: "A key that is to be deleted refuses to be enabled, disabled or rotated with KMSInvalidStateException.",
-    moto: "Enables it.",
+    aws: "A key is enabled, disabled, rotated and deleted by its id or ARN; one that is to be deleted refuses all of that \
+          with KMSInvalidStateException.",
+    moto: "Does some of it by id alone, and enables it.",
     source: "https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html",
     act: Act::Inside("kms"),
 };

@@ -307,6 +307,11 @@ fn prefix_lists_have_entries_in_pages() {
         let first = [("PrefixListId", list.as_str()), ("MaxResults", "1")];
         let first = client.must_query("ec2", "GetManagedPrefixListEntries", &first).await.unwrap();
         assert_eq!((first.texts("cidr").len(), first.texts("nextToken").len()), (1, 1));
+        client.must_query("ec2", "DeleteManagedPrefixList", &[("PrefixListId", &list)]).await.unwrap();
+        for gone in [list.as_str(), "pl-0123456789abcdef0"] {
+            let refused = client.query("ec2", "GetManagedPrefixListEntries", &[("PrefixListId", gone)]).await.unwrap();
+            assert_error(&refused, 400, "InvalidPrefixListID.NotFound");
+        }
     });
 }
 

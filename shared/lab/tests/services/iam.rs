@@ -71,6 +71,27 @@ fn lists_come_in_pages() {
 }
 
 #[test]
+fn users_have_unique_ids() {
+    shared(async |lab| {
+        let client = of(lab, "100000000035");
+        let mut ids = Vec::new();
+        for name in ["anna", "bert"] {
+            let made = one(&client.must_query("iam", "CreateUser", &[("UserName", name)]).await.unwrap(), "UserId");
+            let read = one(&client.must_query("iam", "GetUser", &[("UserName", name)]).await.unwrap(), "UserId");
+            assert_eq!(made, read);
+            ids.push(made);
+        }
+        let listed = client.must_query("iam", "ListUsers", &[]).await.unwrap();
+        assert_eq!(listed.texts("UserId"), ids);
+        assert_ne!(ids[0], ids[1]);
+        for id in ids {
+            let capitals = id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+            assert!(id.len() == 21 && id.starts_with("AIDA") && capitals, "{id}");
+        }
+    });
+}
+
+#[test]
 fn keys_have_an_age_and_a_last_use() {
     shared(async |lab| {
         let client = of(lab, "100000000031");
@@ -87,6 +108,12 @@ fn keys_have_an_age_and_a_last_use() {
         assert_eq!((one(&answer, "UserName"), one(&answer, "Region")), ("bob".into(), "eu-west-1".into()));
         let list = client.must_query("iam", "ListAccessKeys", &[("UserName", "bob")]).await.unwrap();
         assert_eq!(one(&list, "CreateDate"), "2024-01-02T03:04:05Z");
+
+        // Dates can be told as people do.
+        let wish = json!({ "account": "100000000031", "accessKeyId": key, "lastUsed": { "date": "0.5 days ago" } });
+        lab.wish("iam/age-key", wish).await.unwrap();
+        let answer = last_used(&client, &key).await;
+        assert!(one(&answer, "LastUsedDate").as_str() > "2026", "{}", text(&answer));
 
         assert_error(&last_used(&client, "AKIA0000000000000000").await, 404, "NoSuchEntity");
         assert_error(&last_used(&of(lab, "100000000032"), &key).await, 403, "AccessDenied");

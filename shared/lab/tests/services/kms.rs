@@ -82,8 +82,14 @@ fn a_key_that_is_off_or_going_says_so() {
         let key = client.must_json("kms", "CreateKey", &json!({})).await.unwrap();
         let id = key["KeyMetadata"]["KeyId"].as_str().unwrap();
         let state = async || parsed(&describe(&client, id).await)["KeyMetadata"]["KeyState"].clone();
-        client.json("kms", "DisableKey", &json!({ "KeyId": id })).await.unwrap();
-        assert_eq!(state().await, "Disabled");
+        // By its id, or by its ARN.
+        let arn = &key["KeyMetadata"]["Arn"];
+        for (operation, name, then) in
+            [("DisableKey", arn, "Disabled"), ("EnableKey", arn, "Enabled"), ("DisableKey", &json!(id), "Disabled")]
+        {
+            client.must_json("kms", operation, &json!({ "KeyId": name })).await.unwrap();
+            assert_eq!(state().await, then);
+        }
         let gone =
             client.json("kms", "ScheduleKeyDeletion", &json!({ "KeyId": id, "PendingWindowInDays": 7 })).await.unwrap();
         assert_eq!(gone.status, 200, "{}", text(&gone));
