@@ -1,6 +1,11 @@
 //! What each control costs in AWS calls, measured, and held against `docs/calls.md`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may fail as tests do"
+)]
 
 use lab::Lab;
 use lab::gateway::Happened;

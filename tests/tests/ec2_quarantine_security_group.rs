@@ -4,7 +4,7 @@
 
 use lab::Lab;
 use lab::runtime::Report;
-use serde_json::json;
+use serde_json::{Value, json};
 use system_tests::ec2::{
     Machine, QUARANTINE as FUNCTION, call, everything, first, group_in, groups_of, interface_is, machine, set_groups,
 };
