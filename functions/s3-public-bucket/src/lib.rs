@@ -34,40 +34,15 @@
 mod cloud;
 
 pub use cloud::S3;
+pub use s3::{PublicWebsites, WebsiteParameters as Parameters};
 
-use remediation::{About, ApiCall, Control, Kind, Risk, Safety, Scope, Setting, Watch};
-use s3::BucketName;
+use remediation::{About, ApiCall, Control, Risk, Safety, Scope, Watch};
+use s3::{BucketName, PHI_TAG, PUBLIC_WEBSITES};
 use serde::{Deserialize, Serialize};
 
 /// The control; see the crate's page.
 #[derive(Debug)]
 pub struct PublicBucket;
-
-/// What an operator can set.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Parameters {
-    /// The tag, as `key=value`, of buckets that hold protected health information. No guard stands before closing them.
-    pub phi_tag: String,
-    /// What to do about a bucket that serves a public website.
-    pub public_websites: PublicWebsites,
-}
-
-impl Default for Parameters {
-    fn default() -> Self {
-        Self { phi_tag: "data-classification=phi".to_owned(), public_websites: PublicWebsites::Refuse }
-    }
-}
-
-/// What to do about a bucket that serves a public website.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PublicWebsites {
-    /// Refuse to close it, and say so.
-    Refuse,
-    /// Close it like any other bucket.
-    Close,
-}
 
 /// What was read of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,24 +155,7 @@ impl Control for PublicBucket {
             "45 CFR 164.312(e)(1)",
         ],
         sweeps: Some("rate(1 day)"),
-        settings: &[
-            Setting {
-                field: "phi_tag",
-                parameter: "PhiTag",
-                description: "The tag (key=value) that marks a bucket as holding health data. No setting exempts such a bucket.",
-                // What a tag may hold, which leaves out quotes and backslashes: the value goes into JSON.
-                // https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
-                kind: Kind::Text("^[A-Za-z0-9 _.:/+@-]{1,128}=[A-Za-z0-9 _.:/+@=-]{0,256}$"),
-                default: "data-classification=phi",
-            },
-            Setting {
-                field: "public_websites",
-                parameter: "PublicWebsites",
-                description: "A bucket that serves a website. refuse: leave it open and report it. close: close it like any other.",
-                kind: Kind::Choice(&["refuse", "close"]),
-                default: "refuse",
-            },
-        ],
+        settings: &[PHI_TAG, PUBLIC_WEBSITES],
     };
 
     type Target = BucketName;

@@ -15,7 +15,6 @@ mod interfaces;
 mod kms;
 mod records;
 mod s3;
-mod speed;
 
 use lab::gateway::Happening;
 use lab::http::ApiResponse;
