@@ -33,6 +33,9 @@ pub struct Arguments {
     /// The port that AWS listens on; 0 for a free one.
     #[arg(long, default_value_t = 4566)]
     port: u16,
+    /// Another address to listen at, such as that of Docker's bridge (172.17.0.1), for `sam local`.
+    #[arg(long, value_name = "ADDRESS")]
+    also_at: Option<std::net::IpAddr>,
     /// What the functions do about drift.
     #[arg(long, default_value = "enforce", value_parser = ["plan", "enforce"])]
     mode: String,
@@ -78,6 +81,9 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     };
     progress.end();
     let mut lab = started?;
+    if let Some(address) = arguments.also_at {
+        lab.listen_at(address).await?;
+    }
     let mut happenings = lab.listen();
     if arguments.json {
         println!("{}", json!({"lab": lab.endpoint(), "mode": arguments.mode}));

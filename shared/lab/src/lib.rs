@@ -40,7 +40,7 @@ use crate::runtime::{Config, Functions, Program, Report};
 use crate::template::{Template, World};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,6 +143,16 @@ impl Lab {
         }
         let server = Arc::clone(&gateway).serve(listener);
         Ok(Self { gateway, template, moto: Some(moto), log, address, server })
+    }
+
+    /// Makes AWS reachable at another address of this machine too, on the same port: that of Docker's bridge, for the
+    /// containers of `sam local`. Who can reach the address can do anything in the lab.
+    pub async fn listen_at(&self, address: IpAddr) -> Result<(), String> {
+        let listener = TcpListener::bind((address, self.address.port()))
+            .await
+            .map_err(|error| format!("{address} cannot be listened at ({error}); is it an address of this machine?"))?;
+        Arc::clone(&self.gateway).serve(listener);
+        Ok(())
     }
 
     /// Where AWS is: `http://127.0.0.1:4566`.
