@@ -48,6 +48,7 @@ pub use account::Account;
 pub use cloud::S3;
 
 use remediation::{About, ApiCall, Control, Risk, Safety, Scope, Watch};
+pub use s3::Block;
 use s3::{Names, PHI_TAG, PUBLIC_WEBSITES, PublicWebsites, WebsiteParameters};
 use serde::{Deserialize, Serialize};
 
@@ -62,31 +63,6 @@ pub struct State {
     pub block: Option<Block>,
     /// What closing the account would touch; read only where the block has a gap.
     pub survey: Option<Survey>,
-}
-
-/// A public access block.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_PublicAccessBlockConfiguration.html>
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "four settings, as S3 has them")]
-pub struct Block {
-    /// New public ACLs are refused.
-    pub block_public_acls: bool,
-    /// Public ACLs that are there have no effect.
-    pub ignore_public_acls: bool,
-    /// New public policies are refused.
-    pub block_public_policy: bool,
-    /// A public policy that is there serves only the bucket's own account and AWS services.
-    pub restrict_public_buckets: bool,
-}
-
-impl Block {
-    /// All four on.
-    pub const FULL: Self = Self {
-        block_public_acls: true,
-        ignore_public_acls: true,
-        block_public_policy: true,
-        restrict_public_buckets: true,
-    };
 }
 
 /// What closing an account would touch.

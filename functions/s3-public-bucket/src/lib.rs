@@ -34,7 +34,7 @@
 mod cloud;
 
 pub use cloud::S3;
-pub use s3::{PublicWebsites, WebsiteParameters as Parameters};
+pub use s3::{Block, PublicWebsites, WebsiteParameters as Parameters};
 
 use remediation::{About, ApiCall, Control, Risk, Safety, Scope, Watch};
 use s3::{BucketName, PHI_TAG, PUBLIC_WEBSITES};
@@ -51,31 +51,6 @@ pub struct State {
     pub block: Option<Block>,
     /// What closing the bucket would touch; read only where the block has a gap.
     pub exposure: Option<Exposure>,
-}
-
-/// A public access block.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PublicAccessBlockConfiguration.html>
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "four settings, as S3 has them")]
-pub struct Block {
-    /// New public ACLs are refused.
-    pub block_public_acls: bool,
-    /// Public ACLs that are there have no effect.
-    pub ignore_public_acls: bool,
-    /// New public policies are refused.
-    pub block_public_policy: bool,
-    /// A public policy that is there serves only the bucket's own account and AWS services.
-    pub restrict_public_buckets: bool,
-}
-
-impl Block {
-    /// All four on.
-    pub const FULL: Self = Self {
-        block_public_acls: true,
-        ignore_public_acls: true,
-        block_public_policy: true,
-        restrict_public_buckets: true,
-    };
 }
 
 /// What closing a bucket would touch.

@@ -5,7 +5,7 @@ mod bucket;
 mod names;
 mod websites;
 
-pub use block::{OwnBlock, own_block};
+pub use block::{Block, own_block};
 pub use bucket::BucketName;
 pub use names::Names;
 pub use websites::{PHI_TAG, PUBLIC_WEBSITES, PublicWebsites, Website, WebsiteParameters, website};
