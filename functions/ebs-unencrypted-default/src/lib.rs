@@ -130,7 +130,9 @@ impl Control for UnencryptedDefault {
         scope: Scope::Regional,
         names_account: false,
         safety: Safety::Reversible,
+        exposes: false,
         observes_with: &["ec2:GetEbsEncryptionByDefault", "ec2:GetEbsDefaultKmsKeyId", "kms:DescribeKey"],
+        tags_with: &[],
         lists_with: &[],
         fixes_with: &["ec2:EnableEbsEncryptionByDefault", "ec2:ModifyEbsDefaultKmsKeyId"],
         undoes_with: &[

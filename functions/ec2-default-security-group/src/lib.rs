@@ -122,11 +122,13 @@ impl Control for DefaultSecurityGroup {
         scope: Scope::Regional,
         names_account: false,
         safety: Safety::Disruptive,
+        exposes: false,
         observes_with: &[
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSecurityGroupRules",
             "ec2:DescribeSecurityGroups",
         ],
+        tags_with: &[],
         lists_with: &["ec2:DescribeSecurityGroups"],
         fixes_with: &["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
         undoes_with: &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags"],

@@ -181,6 +181,7 @@ impl Control for OpenSecurityGroup {
         scope: Scope::Regional,
         names_account: false,
         safety: Safety::Reversible,
+        exposes: false,
         observes_with: &[
             "config:DescribeConfigRules",
             "ec2:DescribeNetworkInterfaces",
@@ -188,6 +189,7 @@ impl Control for OpenSecurityGroup {
             "ec2:DescribeSecurityGroups",
             "ec2:GetManagedPrefixListEntries",
         ],
+        tags_with: &[],
         lists_with: &["ec2:DescribeSecurityGroups"],
         fixes_with: &["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:RevokeSecurityGroupIngress"],
         undoes_with: &["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:RevokeSecurityGroupIngress"],

@@ -93,12 +93,14 @@ impl Control for Quarantine {
         scope: Scope::Regional,
         names_account: false,
         safety: Safety::Incident,
+        exposes: false,
         observes_with: &[
             "ec2:DescribeInstances",
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSecurityGroupRules",
             "ec2:DescribeSecurityGroups",
         ],
+        tags_with: &[],
         lists_with: &[],
         fixes_with: &[
             "ec2:AuthorizeSecurityGroupEgress",

@@ -184,6 +184,7 @@ impl Control for StaleAccessKey {
         scope: Scope::Global,
         names_account: false,
         safety: Safety::Reversible,
+        exposes: false,
         observes_with: &[
             "iam:ListAccessKeys",
             "iam:GetUser",
@@ -192,6 +193,7 @@ impl Control for StaleAccessKey {
             "iam:GetCredentialReport",
             "iam:GenerateCredentialReport",
         ],
+        tags_with: &[],
         lists_with: &["iam:GetCredentialReport", "iam:GenerateCredentialReport", "iam:ListUsers"],
         fixes_with: &["iam:GetAccessKeyLastUsed", "iam:UpdateAccessKey"],
         undoes_with: &["iam:UpdateAccessKey"],

@@ -104,6 +104,7 @@ impl Control for PublicAccount {
         scope: Scope::Global,
         names_account: true,
         safety: Safety::Disruptive,
+        exposes: false,
         observes_with: &[
             "s3:GetAccountPublicAccessBlock",
             "s3:ListAllMyBuckets",
@@ -114,6 +115,7 @@ impl Control for PublicAccount {
             "s3:GetBucketWebsite",
             "s3:GetBucketTagging",
         ],
+        tags_with: &[],
         lists_with: &[],
         fixes_with: &["s3:PutAccountPublicAccessBlock"],
         undoes_with: &["s3:PutAccountPublicAccessBlock"],

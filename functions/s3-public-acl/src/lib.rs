@@ -102,6 +102,7 @@ impl Control for PublicAcl {
         scope: Scope::Regional,
         names_account: true,
         safety: Safety::Reversible,
+        exposes: false,
         observes_with: &[
             "s3:GetBucketAcl",
             "s3:GetBucketPublicAccessBlock",
@@ -109,6 +110,7 @@ impl Control for PublicAcl {
             "s3:GetBucketWebsite",
             "s3:GetBucketTagging",
         ],
+        tags_with: &[],
         lists_with: &["s3:ListAllMyBuckets"],
         fixes_with: &["s3:PutBucketAcl"],
         undoes_with: &["s3:PutBucketAcl"],

@@ -145,6 +145,7 @@ impl Control for WeakEncryption {
         scope: Scope::Regional,
         names_account: true,
         safety: Safety::Disruptive,
+        exposes: false,
         observes_with: &[
             "s3:GetEncryptionConfiguration",
             "s3:GetBucketPolicy",
@@ -154,6 +155,7 @@ impl Control for WeakEncryption {
             "kms:GetKeyPolicy",
             "config:DescribeConfigRules",
         ],
+        tags_with: &[],
         lists_with: &["s3:ListAllMyBuckets"],
         fixes_with: &["s3:PutEncryptionConfiguration"],
         undoes_with: &["s3:PutEncryptionConfiguration"],

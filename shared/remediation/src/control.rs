@@ -29,8 +29,13 @@ pub struct About {
     pub names_account: bool,
     /// How much harm its writes can do.
     pub safety: Safety,
+    /// Whether the drift that it mends lays data open to the public. Then no exemption holds for a resource that is tagged as
+    /// holding health data.
+    pub exposes: bool,
     /// The IAM actions that `observe` needs, and `rehearse`.
     pub observes_with: &'static [&'static str],
+    /// The IAM actions that `tags` needs.
+    pub tags_with: &'static [&'static str],
     /// The IAM actions that `list` needs.
     pub lists_with: &'static [&'static str],
     /// The IAM actions that `apply` needs for a fix.
@@ -249,6 +254,12 @@ pub trait Cloud<C: Control> {
     /// it did answer. Plans call it.
     async fn rehearse(&self, _place: &Place<C::Target>, _change: &C::Change) -> Result<bool, Fault> {
         Ok(false)
+    }
+
+    /// The resource's tags, keys and values; none for what has no tags, and none if there is no such resource. Exemptions by tag
+    /// and the mark of health data are looked for among them.
+    async fn tags(&self, _place: &Place<C::Target>) -> Result<Vec<(String, String)>, Fault> {
+        Ok(Vec::new())
     }
 
     /// One page of the resources that a sweep is to look at, from `after` on: those of the account and region, less what
