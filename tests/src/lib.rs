@@ -62,6 +62,8 @@ pub struct About {
     pub safety: String,
     /// The IAM actions that it reads with.
     pub observes_with: Vec<String>,
+    /// The IAM actions that it reads tags with.
+    pub tags_with: Vec<String>,
     /// The IAM actions that it lists with.
     pub lists_with: Vec<String>,
     /// The IAM actions that it fixes with.
@@ -124,25 +126,35 @@ pub struct Watch {
     pub events: Vec<String>,
 }
 
-/// The folders of `functions/`, in order.
+/// The folders of `functions/` that are controls, in order: those with a dash in their names.
 pub fn folders() -> Vec<String> {
+    every_folder().into_iter().filter(|folder| folder.contains('-')).collect()
+}
+
+/// The folders of `functions/` that are Suture's own, in order: single words.
+pub fn own_folders() -> Vec<String> {
+    every_folder().into_iter().filter(|folder| !folder.contains('-')).collect()
+}
+
+fn every_folder() -> Vec<String> {
     let entries = std::fs::read_dir(workspace().join("functions")).unwrap();
     let mut folders: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     folders.sort();
     folders
 }
 
-/// What each function's binary says of itself, in the order of [`folders`].
+/// What each control's binary says of itself, in the order of [`folders`].
 pub fn controls() -> Vec<About> {
+    folders().into_iter().map(|folder| serde_json::from_value(about(&folder)).unwrap()).collect()
+}
+
+/// What a function's binary says of itself.
+pub fn about(folder: &str) -> Value {
     RUNTIME.block_on(async {
-        let mut controls = Vec::new();
-        for (folder, program) in binaries().await {
-            let output = Command::new(&program.path).arg("--about").output().await.unwrap();
-            let about: About = serde_json::from_slice(&output.stdout).unwrap();
-            assert_eq!(about.id, folder, "the control's id is its folder's name");
-            controls.push(about);
-        }
-        controls
+        let output = Command::new(&binaries().await[folder].path).arg("--about").output().await.unwrap();
+        let about: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(about["id"], folder, "a function's id is its folder's name");
+        about
     })
 }
 
@@ -200,7 +212,7 @@ pub async fn deployed(parameters: &[(&str, &str)]) -> Lab {
 /// The functions' binaries, built once for each process.
 async fn binaries() -> BTreeMap<String, Program> {
     static BUILT: OnceCell<BTreeMap<String, Program>> = OnceCell::const_new();
-    BUILT.get_or_init(|| async { programs::build(&workspace(), &folders(), false).await.unwrap() }).await.clone()
+    BUILT.get_or_init(|| async { programs::build(&workspace(), &every_folder(), false).await.unwrap() }).await.clone()
 }
 
 /// The same function once more, under another name, with other variables. Nothing but Invoke reaches it.

@@ -9,6 +9,11 @@ use std::fmt::Write;
 const BEGIN: &str = "# made from the code: BLESS=1 cargo test -p system-tests --test agree";
 const END: &str = "# end of what is made from the code";
 
+/// What the engine asks of the ledger for every control. A transaction needs what its writes need by themselves.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>
+pub const LEDGER: [&str; 5] =
+    ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "kms:Decrypt"];
+
 /// What Lambda does in a function's name, and what the engine does for every control.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
 pub const RUNTIME: [&str; 6] = [
@@ -25,7 +30,7 @@ pub const RUNTIME: [&str; 6] = [
 /// # Panics
 /// If the marks are not there in pairs.
 pub fn remade(template: &str, controls: &[About]) -> String {
-    let parts = [parameters(controls), sections(controls), outputs(controls)];
+    let parts = [parameters(controls), undo(controls), sections(controls), outputs(controls)];
     let mut remade = String::new();
     let mut rest = template;
     for part in parts {
@@ -114,7 +119,7 @@ fn section(about: &About) -> String {
         LogGroup: !Ref {logical}Log
       Environment:
         Variables:
-          SUTURE_ROLE_ARN: !GetAtt {logical}Role.Arn # our own calls come back as events; the code knows them by this
+          SUTURE_ROLE_ARN: !Sub ${{{logical}Role.Arn}},${{UndoRole.Arn}} # our own calls come back as events; the code knows them by this
 ",
         quoted(&about.title)
     );
@@ -220,7 +225,7 @@ fn calls(about: &About, logical: &str) -> String {
                 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
                 $or:
                   - userIdentity: {{sessionContext: {{sessionIssuer: {{arn: [{{exists: false}}]}}}}}}
-                  - userIdentity: {{sessionContext: {{sessionIssuer: {{arn: [{{anything-but: !GetAtt {logical}Role.Arn}}]}}}}}}
+                  - userIdentity: {{sessionContext: {{sessionIssuer: {{arn: [{{anything-but: [!GetAtt {logical}Role.Arn, !GetAtt UndoRole.Arn]}}]}}}}}}
 "
     );
     handed_over(&mut text);
@@ -322,15 +327,16 @@ fn sweep(about: &About) -> String {
     text
 }
 
-/// Actions by what they are allowed on.
-fn statements(about: &About, actions: &[String]) -> String {
-    let on = |action: &str| {
-        let fits = about.allowed_on.iter().filter(|(beginning, _)| action.starts_with(beginning.as_str()));
-        fits.max_by_key(|(beginning, _)| beginning.len()).map_or("*", |(_, on)| on.as_str())
-    };
-    let mut by_resource: Vec<(&str, Vec<&String>)> = Vec::new();
-    for action in actions {
-        let on = on(action);
+/// What an action of a control's is allowed on.
+fn allowed_on<'a>(about: &'a About, action: &str) -> &'a str {
+    let fits = about.allowed_on.iter().filter(|(beginning, _)| action.starts_with(beginning.as_str()));
+    fits.max_by_key(|(beginning, _)| beginning.len()).map_or("*", |(_, on)| on.as_str())
+}
+
+/// Statements that allow each of these actions on what is beside it.
+fn statements<'a>(allowed: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut by_resource: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (action, on) in allowed {
         match by_resource.iter_mut().find(|(resource, _)| *resource == on) {
             Some((_, all)) => all.push(action),
             None => by_resource.push((on, vec![action])),
@@ -348,20 +354,41 @@ fn statements(about: &About, actions: &[String]) -> String {
     text
 }
 
-/// The actions of the policy `control`, and those of the policy `undo`.
-pub fn actions(about: &About) -> (Vec<String>, Vec<String>) {
-    let mut control: Vec<String> = Vec::new();
-    for action in about.observes_with.iter().chain(&about.lists_with).chain(&about.fixes_with) {
-        if !control.contains(action) {
-            control.push(action.clone());
+/// The actions of a control's policy `control`: what it looks with, asks for tags with, lists with and fixes with. What only
+/// taking a fix back needs is not among them.
+pub fn actions(about: &About) -> Vec<String> {
+    let mut actions: Vec<String> = Vec::new();
+    for action in [&about.observes_with, &about.tags_with, &about.lists_with, &about.fixes_with].into_iter().flatten() {
+        if !actions.contains(action) {
+            actions.push(action.clone());
         }
     }
-    let undo = about.undoes_with.iter().filter(|action| !control.contains(action)).cloned().collect();
-    (control, undo)
+    actions
+}
+
+/// The actions that taking this control's fixes back needs.
+pub fn undo_actions(about: &About) -> impl Iterator<Item = &String> {
+    [&about.observes_with, &about.tags_with, &about.undoes_with].into_iter().flatten()
+}
+
+/// What the function that takes fixes back may do: an action, and what it is allowed on. All controls' together, each pair
+/// once: a role's policies have 10,240 characters between them.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+pub fn undo_allowed(controls: &[About]) -> BTreeSet<(&str, &str)> {
+    let all: BTreeSet<(&str, &str)> = controls
+        .iter()
+        .flat_map(|about| undo_actions(about).map(|action| (action.as_str(), allowed_on(about, action))))
+        .collect();
+    // What one control needs on everything, another's narrower resource adds nothing to.
+    all.iter().filter(|(action, on)| *on == "*" || !all.contains(&(*action, "*"))).copied().collect()
+}
+
+fn undo(controls: &[About]) -> String {
+    statements(undo_allowed(controls).into_iter())
 }
 
 fn role(about: &About, logical: &str) -> String {
-    let (control, undo) = actions(about);
+    let control = actions(about);
     let mut text = format!(
         "  {logical}Role:
     Type: AWS::IAM::Role
@@ -384,18 +411,36 @@ fn role(about: &About, logical: &str) -> String {
 ",
         about.id
     );
-    text.push_str(&statements(about, &control));
-    if !undo.is_empty() {
-        text.push_str(
-            "        # What only taking a fix back needs.
-        - PolicyName: undo
+    text.push_str(&statements(control.iter().map(|action| (action.as_str(), allowed_on(about, action)))));
+    let _ = write!(
+        text,
+        "        # The ledger. The settings and the exemptions in it this role can only read: whatever happens to the function, it
+        # neither starts what a person has stopped nor exempts anything.
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+        - PolicyName: ledger
           PolicyDocument:
             Version: \"2012-10-17\"
             Statement:
+              - Effect: Allow
+                Action:
+                  - dynamodb:GetItem
+                  - dynamodb:Query
+                Resource: !GetAtt LedgerTable.Arn
+              - Effect: Allow
+                Action:
+                  - dynamodb:PutItem
+                  - dynamodb:UpdateItem
+                Resource: !GetAtt LedgerTable.Arn
+                Condition:
+                  ForAllValues:StringLike: {{dynamodb:LeadingKeys: [\"resource#*\", approvals, \"budget#{}\"]}}
+              - Effect: Allow
+                Action: kms:Decrypt
+                Resource: !If [MakesKey, !GetAtt Key.Arn, !Ref KeyArn]
+                Condition:
+                  StringEquals: {{kms:ViaService: !Sub \"dynamodb.${{AWS::Region}}.amazonaws.com\"}}
 ",
-        );
-        text.push_str(&statements(about, &undo));
-    }
+        about.id
+    );
     let _ = write!(
         text,
         "        # What Lambda does in its name (write the log, hand over the events that failed), and the answers to AWS Config

@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use system_tests::template::{RUNTIME, actions, pascal_case, remade};
-use system_tests::{About, Kind, Setting, controls, event, folders, invoke, shared, workspace};
+use system_tests::template::{LEDGER, RUNTIME, actions, pascal_case, remade, undo_actions, undo_allowed};
+use system_tests::{About, Kind, Setting, controls, event, folders, invoke, own_folders, shared, workspace};
 
 /// The names of a folder's entries.
 fn names(folder: &Path) -> BTreeSet<String> {
@@ -61,7 +61,9 @@ fn texts(value: &Value) -> Vec<String> {
 #[test]
 fn a_control_is_one_name_everywhere() {
     let root = workspace();
-    assert_eq!(names(&root.join("events")), ids(), "events/");
+    let mut events = names(&root.join("events"));
+    events.retain(|folder| !own_folders().contains(folder));
+    assert_eq!(events, ids(), "events/");
     for id in ids() {
         let folder = root.join("functions").join(&id);
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
@@ -72,22 +74,66 @@ fn a_control_is_one_name_everywhere() {
 }
 
 #[test]
-fn each_control_is_deployed_once_and_nothing_else_is() {
+fn each_function_is_deployed_once_and_nothing_else_is() {
     let functions = deployed();
-    let dirs: Vec<_> = functions.iter().map(|function| function.code_dir.clone()).collect();
-    assert_eq!(dirs, ids().into_iter().collect::<Vec<_>>());
+    let dirs: BTreeSet<_> = functions.iter().map(|function| function.code_dir.clone()).collect();
+    assert_eq!(dirs, ids().into_iter().chain(own_folders()).collect());
+    assert_eq!(dirs.len(), functions.len(), "a folder is deployed twice");
+    let (template, undo) = (template(), spec("undo"));
+    let name = &template["Resources"]["Undo"]["Properties"]["FunctionName"];
+    assert_eq!(*name, template["Globals"]["Function"]["Environment"]["Variables"]["SUTURE_UNDO_FUNCTION"]);
     for function in functions {
-        assert_eq!(function.logical_id, pascal_case(&function.code_dir));
-        let template = template();
+        let id = &function.code_dir;
+        assert_eq!(function.logical_id, pascal_case(id));
         let resource = &template["Resources"][&function.logical_id];
-        assert_eq!(resource["Properties"]["CodeUri"], format!("functions/{}/", function.code_dir));
+        assert_eq!(resource["Properties"]["CodeUri"], format!("functions/{id}/"));
         assert_eq!(resource["Metadata"]["BuildMethod"], "rust-cargolambda");
-        // A role of its own, by which the function also knows its own calls.
         let role = format!("{}Role", function.logical_id);
-        assert_eq!(resource["Properties"]["Role"], serde_json::json!({"Fn::GetAtt": [role, "Arn"]}));
-        assert_eq!(function.environment["SUTURE_ROLE_ARN"], function.role_arn);
-        assert_eq!(function.environment["SUTURE_MODE"], "plan", "nothing is changed on the first day");
+        assert_eq!(resource["Properties"]["Role"], serde_json::json!({"Fn::GetAtt": [role, "Arn"]}), "{id}");
+        let log = format!("{}Log", function.logical_id);
+        assert_eq!(resource["Properties"]["LoggingConfig"]["LogGroup"], serde_json::json!({"Ref": log}), "{id}");
+        let set = |name: &str| function.environment.get(name).map(String::as_str);
+        assert_eq!(set("SUTURE_MODE"), Some("plan"), "{id}: nothing is changed on the first day");
+        assert_eq!(set("SUTURE_LEDGER"), undo.environment.get("SUTURE_LEDGER").map(String::as_str), "{id}");
+        assert!(set("SUTURE_LEDGER").is_some_and(|name| !name.is_empty()), "{id}");
+        if id.contains('-') {
+            // By these, it also knows its own calls and those of undoes.
+            let both = format!("{},{}", function.role_arn, undo.role_arn);
+            assert_eq!(set("SUTURE_ROLE_ARN"), Some(both.as_str()), "{id}");
+            assert_eq!(set("SUTURE_UNDO_FUNCTION"), Some("suture-undo"), "{id} must send undoes elsewhere");
+        }
     }
+    assert_eq!(undo.environment["SUTURE_UNDO_FUNCTION"], "");
+    assert!(undo.rules.is_empty() && undo.schedules.is_empty(), "only a person takes a fix back");
+    assert_eq!(template["Resources"]["Undo"]["Properties"].get("Events"), None);
+}
+
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
+#[test]
+fn the_stack_is_within_cloudformations_limits() {
+    let template = template();
+    let section = |name: &str| template[name].as_object().unwrap();
+    let count = resources(&template);
+    assert!(count <= 500, "{count} resources");
+    assert!(section("Parameters").len() <= 200 && section("Outputs").len() <= 200);
+}
+
+/// How many resources the stack has after SAM: it makes a rule and a permission of each rule and schedule, a mapping of a
+/// stream, and a configuration of what is to happen to events.
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources.html>
+fn resources(template: &Value) -> usize {
+    let mut count = 0;
+    for resource in template["Resources"].as_object().unwrap().values() {
+        count += 1;
+        let properties = &resource["Properties"];
+        if resource["Type"] == "AWS::Serverless::Function" {
+            let events = properties["Events"].as_object();
+            let of = |event: &Value| if event["Type"] == "DynamoDB" { 1 } else { 2 };
+            count += events.map_or(0, |events| events.values().map(of).sum());
+            count += usize::from(properties.get("EventInvokeConfig").is_some());
+        }
+    }
+    count
 }
 
 #[test]
@@ -128,30 +174,205 @@ fn a_settings_default_is_what_the_function_does_unasked() {
     }
 }
 
+/// The policies of a role: each one's name, and what it allows. No action is there twice, none has a wildcard.
+fn policies(template: &Value, role: &str) -> Vec<(String, BTreeSet<String>)> {
+    let role = &template["Resources"][role]["Properties"];
+    assert!(role.get("ManagedPolicyArns").is_none(), "{role}");
+    let policies = role["Policies"].as_array().unwrap();
+    let read = |policy: &Value| {
+        let mut allowed = BTreeSet::new();
+        for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
+            assert_eq!(statement["Effect"], "Allow", "{policy}");
+            assert!(statement.get("NotAction").is_none() && statement.get("NotResource").is_none(), "{policy}");
+            for action in texts(&statement["Action"]) {
+                assert!(!action.contains('*'), "{action}");
+                allowed.insert(action);
+            }
+        }
+        (policy["PolicyName"].as_str().unwrap().to_owned(), allowed)
+    };
+    policies.iter().map(read).collect()
+}
+
+/// The policies that a role ought to have.
+fn ought<const N: usize>(policies: [(&str, Vec<String>); N]) -> Vec<(String, BTreeSet<String>)> {
+    policies.into_iter().map(|(name, actions)| (name.to_owned(), actions.into_iter().collect())).collect()
+}
+
+fn owned(actions: &[&str]) -> Vec<String> {
+    actions.iter().map(|action| (*action).to_owned()).collect()
+}
+
 #[test]
 fn the_role_may_do_what_the_control_declares_and_no_more() {
+    let template = template();
     for about in controls() {
-        let (id, template) = (&about.id, template());
-        let role = &template["Resources"][format!("{}Role", pascal_case(id))]["Properties"];
-        assert!(role.get("ManagedPolicyArns").is_none(), "{id}");
-        let (control, undo) = actions(&about);
-        let mut declared = vec![("control", control), ("undo", undo), ("runtime", RUNTIME.map(str::to_owned).to_vec())];
-        declared.retain(|(_, actions)| !actions.is_empty());
-        let policies = role["Policies"].as_array().unwrap();
-        assert_eq!(policies.len(), declared.len(), "{id}");
-        for (policy, (name, actions)) in policies.iter().zip(declared) {
-            assert_eq!(policy["PolicyName"], name, "{id}");
-            let mut allowed = BTreeSet::new();
-            for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
-                assert_eq!(statement["Effect"], "Allow", "{id}");
-                for action in texts(&statement["Action"]) {
-                    assert!(!action.contains('*'), "{id}: {action}");
-                    assert!(allowed.insert(action.clone()), "{id}: {action} is there twice");
-                }
+        let is = policies(&template, &format!("{}Role", pascal_case(&about.id)));
+        let ought = ought([("control", actions(&about)), ("ledger", owned(&LEDGER)), ("runtime", owned(&RUNTIME))]);
+        assert_eq!(is, ought, "{}", about.id);
+    }
+}
+
+#[test]
+fn no_role_that_runs_unattended_can_take_a_fix_back() {
+    let template = template();
+    let mut withheld = 0;
+    for about in controls() {
+        let only_undo = about
+            .undoes_with
+            .iter()
+            .filter(|action| !about.fixes_with.contains(action) && !about.observes_with.contains(action));
+        for (policy, allowed) in policies(&template, &format!("{}Role", pascal_case(&about.id))) {
+            for action in only_undo.clone() {
+                assert!(!allowed.contains(action), "{}: {policy} allows {action}", about.id);
             }
-            assert_eq!(allowed, actions.into_iter().collect(), "{id}: {name}");
+        }
+        withheld += only_undo.count();
+    }
+    assert!(withheld > 0, "nothing to withhold: what is tested here?");
+}
+
+#[test]
+fn a_function_can_write_its_own_part_of_the_ledger_and_controls_only_read_the_settings() {
+    let template = template();
+    let of_controls = ids().into_iter().map(|id| {
+        let keys = serde_json::json!(["resource#*", "approvals", format!("budget#{id}")]);
+        (format!("{}Role", pascal_case(&id)), keys)
+    });
+    let of_undo = ("UndoRole".to_owned(), serde_json::json!(["resource#*", "deployment", "approvals", "budget#*"]));
+    for (role, keys) in of_controls.chain([of_undo]) {
+        let policies = template["Resources"][&role]["Properties"]["Policies"].as_array().unwrap();
+        let ledger = policies.iter().find(|policy| policy["PolicyName"] == "ledger").unwrap();
+        for statement in ledger["PolicyDocument"]["Statement"].as_array().unwrap() {
+            if texts(&statement["Action"]).iter().any(|action| action.starts_with("dynamodb:") && !reads(action)) {
+                assert_eq!(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], keys, "{role}");
+            }
         }
     }
+}
+
+fn reads(action: &str) -> bool {
+    ["dynamodb:GetItem", "dynamodb:Query"].contains(&action)
+}
+
+#[test]
+fn the_undo_function_may_take_back_what_every_control_does_and_no_more() {
+    let (template, controls) = (template(), controls());
+    let undo = controls.iter().flat_map(undo_actions).cloned().collect();
+    let runtime = owned(&["logs:CreateLogStream", "logs:PutLogEvents"]);
+    let ought = ought([("undo", undo), ("ledger", owned(&LEDGER)), ("runtime", runtime)]);
+    assert_eq!(policies(&template, "UndoRole"), ought);
+    // Each on what its control needs it on.
+    let mut allowed = BTreeSet::new();
+    for statement in template["Resources"]["UndoRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        .as_array()
+        .unwrap()
+    {
+        let on = &statement["Resource"];
+        let on = on.as_str().or_else(|| on["Fn::Sub"].as_str()).unwrap();
+        allowed.extend(texts(&statement["Action"]).into_iter().map(|action| (action, on.to_owned())));
+    }
+    let ought = undo_allowed(&controls).into_iter().map(|(action, on)| (action.to_owned(), on.to_owned())).collect();
+    assert_eq!(allowed, ought);
+}
+
+/// All of a role's own policies together, without the blanks.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+#[test]
+fn no_roles_policies_are_longer_than_iam_takes() {
+    for (name, resource) in template()["Resources"].as_object().unwrap() {
+        if resource["Type"] == "AWS::IAM::Role" {
+            // A reference becomes an ARN: some characters more, of which there is room.
+            let length = resource["Properties"]["Policies"].to_string().len();
+            assert!(length < 9_500, "{name}: {length}");
+            let trusted = &resource["Properties"]["AssumeRolePolicyDocument"]["Statement"];
+            assert_eq!(trusted.as_array().unwrap().len(), 1, "{name}");
+            assert_eq!(trusted[0]["Principal"], serde_json::json!({"Service": "lambda.amazonaws.com"}), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_recorder_may_record_and_announce_and_no_more() {
+    let recorder = [
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:PutItem",
+        "dynamodb:DeleteItem",
+        "s3:PutObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "sns:Publish",
+        "securityhub:BatchImportFindings",
+    ];
+    let runtime = [
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "sqs:SendMessage",
+    ];
+    let key = ["kms:Decrypt", "kms:GenerateDataKey"];
+    let ought = ought([("recorder", owned(&recorder)), ("key", owned(&key)), ("runtime", owned(&runtime))]);
+    assert_eq!(policies(&template(), "RecorderRole"), ought);
+}
+
+#[test]
+fn the_recorder_is_woken_by_what_is_to_be_recorded_or_announced_and_not_by_itself() {
+    let template = template();
+    let stream = &template["Resources"]["Recorder"]["Properties"]["Events"]["Ledger"]["Properties"];
+    assert_eq!(stream["FunctionResponseTypes"], serde_json::json!(["ReportBatchItemFailures"]));
+    let patterns = stream["FilterCriteria"]["Filters"].as_array().unwrap().iter();
+    let patterns = patterns.map(|filter| serde_json::from_str(filter["Pattern"].as_str().unwrap()).unwrap());
+    let bus = Bus::new(patterns.map(|pattern| (String::new(), String::new(), pattern))).unwrap();
+    let wakes = |pk: &str, sk: &str| {
+        let keys = serde_json::json!({"pk": {"S": pk}, "sk": {"S": sk}});
+        !bus.matching(&serde_json::json!({"eventName": "MODIFY", "dynamodb": {"Keys": keys}})).is_empty()
+    };
+    let resource = "resource#111122223333#us-east-1#AWS::S3::Bucket#clinic-intake";
+    for (pk, sk, ought) in [
+        (resource, "record#2026-01-15T10:00:00Z#7c1f-1", true),
+        (resource, "standing#s3-public-bucket", false),
+        ("deployment", "settings", true),
+        ("deployment", "exemption#ex-1", true),
+        ("approvals", "ap-1", true),
+        ("budget#s3-public-bucket", "hour#2026-01-15T10", false),
+        ("budget#s3-public-bucket", "reached#2026-01-15T10", true),
+        ("chain", "head", false),
+        ("chain", "slot#000000000001", false),
+    ] {
+        assert_eq!(wakes(pk, sk), ought, "{pk} {sk}");
+    }
+}
+
+#[test]
+fn what_is_remembered_outlives_the_stack_and_is_closed() {
+    let template = template();
+    let resource = |name: &str| &template["Resources"][name];
+    for name in ["LedgerTable", "EvidenceBucket", "EvidenceBucketPolicy"] {
+        assert_eq!(resource(name)["DeletionPolicy"], "Retain", "{name}");
+        assert_eq!(resource(name)["UpdateReplacePolicy"], "Retain", "{name}");
+    }
+    let bucket = &resource("EvidenceBucket")["Properties"];
+    for setting in ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"] {
+        assert_eq!(bucket["PublicAccessBlockConfiguration"][setting], true, "{setting}");
+    }
+    assert_eq!(bucket["ObjectLockEnabled"], true);
+    assert_eq!(bucket["VersioningConfiguration"]["Status"], "Enabled");
+    let retention = &bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"];
+    assert_eq!(retention["Days"], serde_json::json!({"Ref": "EvidenceRetentionDays"}));
+    assert_eq!(template["Parameters"]["EvidenceRetentionDays"]["Default"], 2192);
+    assert!(bucket.get("LifecycleConfiguration").is_none(), "nothing deletes evidence");
+    let key = serde_json::json!({"Fn::If": ["MakesKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KeyArn"}]});
+    let encryption = &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"], key);
+    let table = &resource("LedgerTable")["Properties"];
+    assert_eq!(table["SSESpecification"]["KMSMasterKeyId"], key);
+    assert_eq!(table["DeletionProtectionEnabled"], true);
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    assert_eq!(resource("Announcements")["Properties"]["KmsMasterKeyId"], key);
 }
 
 fn bus(id: &str) -> Bus {
@@ -217,7 +438,7 @@ fn every_event_is_delivered_and_looked_at_as_its_name_says() {
 #[test]
 fn every_watched_call_is_delivered_unless_it_failed_or_was_ours() {
     for about in controls() {
-        let (bus, role) = (bus(&about.id), spec(&about.id).role_arn);
+        let (bus, role, undo) = (bus(&about.id), spec(&about.id).role_arn, spec("undo").role_arn);
         let delivered = |event: &Value| !bus.matching(event).is_empty();
         for watch in about.watches {
             for name in watch.events {
@@ -233,6 +454,7 @@ fn every_watched_call_is_delivered_unless_it_failed_or_was_ours() {
                 assert!(delivered(&call(serde_json::json!({"type": "Root"}))), "{name} by root");
                 assert!(delivered(&call(session("arn:aws:iam::111122223333:role/deploy"))), "{name} by a role");
                 assert!(!delivered(&call(session(&role))), "{name} by ourselves");
+                assert!(!delivered(&call(session(&undo))), "{name} by an undo");
                 let mut denied = call(serde_json::json!({"type": "IAMUser"}));
                 denied["detail"]["errorCode"] = "AccessDenied".into();
                 assert!(!delivered(&denied), "{name} that was denied");

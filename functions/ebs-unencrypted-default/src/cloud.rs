@@ -8,36 +8,25 @@ use aws_sdk_kms::error::ProvideErrorMetadata;
 use ec2::{Clients, dry_run, fault};
 use remediation::fault::Attempt;
 use remediation::{AccountId, Cloud, Fault, Occasion, Page, Place, Region};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// EC2 and KMS, as this control needs them.
 #[derive(Debug)]
 pub struct Ebs {
     ec2: Clients,
-    sdk: SdkConfig,
-    kms: RefCell<HashMap<Region, aws_sdk_kms::Client>>,
+    kms: kms::Clients,
     parameters: Parameters,
 }
 
 impl Ebs {
     /// EC2 and KMS as this configuration reaches them. No call is made yet.
     pub fn new(sdk: &SdkConfig, parameters: Parameters) -> Self {
-        Self { ec2: Clients::new(sdk), sdk: sdk.clone(), kms: RefCell::default(), parameters }
-    }
-
-    fn kms(&self, region: &Region) -> aws_sdk_kms::Client {
-        let mut clients = self.kms.borrow_mut();
-        let connect = || {
-            let region = aws_sdk_kms::config::Region::new(region.to_string());
-            aws_sdk_kms::Client::from_conf(aws_sdk_kms::config::Builder::from(&self.sdk).region(region).build())
-        };
-        clients.entry(region.clone()).or_insert_with(connect).clone()
+        Self { ec2: Clients::new(sdk), kms: kms::Clients::new(sdk), parameters }
     }
 
     /// What KMS says of a key. <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html>
     async fn seen(&self, region: &Region, key: &str) -> Result<Seen, Fault> {
-        let answer = match self.kms(region).describe_key().key_id(key).send().await {
+        let answer = match self.kms.at(region).describe_key().key_id(key).send().await {
             Ok(answer) => answer,
             Err(error) if error.code() == Some("NotFoundException") => return Ok(Seen::Missing),
             Err(error) => {
@@ -150,6 +139,11 @@ impl Cloud<UnencryptedDefault> for Ebs {
 
     async fn rehearse(&self, place: &Place<AccountId>, change: &Change) -> Result<bool, Fault> {
         write(&self.ec2.at(&place.region), &place.account, change, true).await
+    }
+
+    /// None: no API gives an account's own settings tags.
+    async fn tags(&self, _: &Place<AccountId>) -> Result<Vec<(String, String)>, Fault> {
+        Ok(Vec::new())
     }
 
     async fn list(

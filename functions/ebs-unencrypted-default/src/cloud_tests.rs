@@ -291,3 +291,10 @@ async fn a_sweep_is_the_one_account() {
     assert_eq!(page, Page { targets: vec![account], next: None });
     assert_eq!(fake.sent().len(), 0);
 }
+
+#[tokio::test]
+async fn an_accounts_settings_have_no_tags() {
+    let fake = Fake::new(|_| error("InvalidAction"));
+    assert_eq!(ebs(&fake, None).tags(&here()).await, Ok(vec![]));
+    assert_eq!((fake.sent().len(), UnencryptedDefault::ABOUT.tags_with.len()), (0, 0));
+}

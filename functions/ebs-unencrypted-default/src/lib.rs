@@ -46,7 +46,8 @@ mod cloud;
 mod keys;
 
 pub use cloud::Ebs;
-pub use keys::{KeyArn, Keys, Seen};
+pub use keys::Seen;
+pub use kms::{KeyArn, Keys};
 
 use remediation::{About, AccountId, ApiCall, Control, Hindrance, Kind, Risk, Safety, Scope, Setting, Watch};
 use serde::{Deserialize, Serialize};

@@ -230,7 +230,7 @@ fn parameters() {
     assert_eq!(set.ebs_keys.of(&region("us-west-2")), None);
     for (bad, says) in [
         (json!({"ebs_key": ""}), "unknown field `ebs_key`"),
-        (json!({"ebs_keys": format!("us-west-2={WANTED}")}), "a key in their region"),
+        (json!({"ebs_keys": format!("us-west-2={WANTED}")}), "a key serves its own region alone"),
         (json!({"ebs_keys": ["x"]}), "invalid type"),
     ] {
         let error = read(bad).unwrap_err();

@@ -78,6 +78,14 @@ impl Cloud<DefaultSecurityGroup> for Ec2 {
         self.write(place, change, true).await
     }
 
+    async fn tags(&self, place: &Place<Target>) -> Result<Vec<(String, String)>, Fault> {
+        let client = self.clients.at(&place.region);
+        match &place.target {
+            Target::Group(id) => ec2::group_tags(&client, id).await,
+            Target::DefaultOf(vpc) => ec2::default_group_tags(&client, vpc).await,
+        }
+    }
+
     async fn list(
         &self,
         account: &AccountId,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::tests::{GROUP, itself, rule};
 use ec2::{Direction, Peer, SecurityGroupId};
+use remediation::Control;
 use remediation::testing::{self, Answer, Fake, SECRET, Sent, answer, occasion, ok};
 
 const VPC: &str = "vpc-0123456789abcdef0";
@@ -250,4 +251,23 @@ async fn a_sweep_looks_at_default_groups_with_rules() {
     assert_eq!(sent.field("Filter.1.Name").as_deref(), Some("owner-id"));
     assert_eq!(sent.field("Filter.2.Name").as_deref(), Some("group-name"));
     assert_eq!(sent.field("Filter.2.Value.1").as_deref(), Some("default"));
+}
+
+#[tokio::test]
+async fn tags_are_the_groups_own_however_it_is_named() {
+    let body = format!(
+        "<securityGroupInfo><item><groupId>{GROUP}</groupId><groupName>default</groupName>\
+         <tagSet><item><key>team</key><value>x</value></item></tagSet></item></securityGroupInfo>"
+    );
+    let fake = Fake::new(move |_| xml("DescribeSecurityGroups", &body));
+    let ec2 = Ec2::new(&fake.sdk(), ());
+    for name in [GROUP, VPC] {
+        assert_eq!(ec2.tags(&place(name)).await, Ok(vec![("team".to_owned(), "x".to_owned())]), "{name}");
+    }
+    assert_eq!(asked(&fake), ["DescribeSecurityGroups", "DescribeSecurityGroups"]);
+    assert_eq!(fake.sent()[0].field("GroupId.1").as_deref(), Some(GROUP));
+    assert_eq!(fake.sent()[1].field("Filter.1.Value.1").as_deref(), Some(VPC));
+    let denied = Fake::new(|_| error(403, "UnauthorizedOperation"));
+    let Err(Fault::Denied { action, .. }) = Ec2::new(&denied.sdk(), ()).tags(&place(GROUP)).await else { panic!() };
+    assert_eq!(DefaultSecurityGroup::ABOUT.tags_with, [action]);
 }

@@ -122,13 +122,15 @@ impl Control for DefaultSecurityGroup {
         scope: Scope::Regional,
         names_account: false,
         safety: Safety::Disruptive,
+        // The rules that a default group is born with let its own members in, and nobody else. One that lets the world in
+        // where it must not is what ec2-open-security-group closes, and no exemption of this control keeps that one away.
         exposes: false,
         observes_with: &[
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSecurityGroupRules",
             "ec2:DescribeSecurityGroups",
         ],
-        tags_with: &[],
+        tags_with: &["ec2:DescribeSecurityGroups"],
         lists_with: &["ec2:DescribeSecurityGroups"],
         fixes_with: &["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
         undoes_with: &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags"],

@@ -101,6 +101,10 @@ impl Cloud<OpenSecurityGroup> for Ec2 {
         self.write(place, change, true).await
     }
 
+    async fn tags(&self, place: &Place<SecurityGroupId>) -> Result<Vec<(String, String)>, Fault> {
+        ec2::group_tags(&self.clients.at(&place.region), &place.target).await
+    }
+
     async fn list(
         &self,
         account: &AccountId,

@@ -381,3 +381,18 @@ async fn a_read_that_is_denied_names_the_action() {
         assert!(OpenSecurityGroup::ABOUT.observes_with.contains(&action));
     }
 }
+
+#[tokio::test]
+async fn tags_are_the_groups_own() {
+    let fake = Fake::new(aws(vec![]));
+    let tag = ("aws:cloudformation:stack-name".to_owned(), "net".to_owned());
+    assert_eq!(ec2(&fake).tags(&place()).await, Ok(vec![tag]));
+    assert_eq!(asked(&fake), ["DescribeSecurityGroups"]);
+    assert_eq!(fake.sent()[0].field("GroupId.1").as_deref(), Some(GROUP));
+    let Err(Fault::Denied { action, .. }) =
+        ec2(&Fake::new(|_| error(403, "UnauthorizedOperation"))).tags(&place()).await
+    else {
+        panic!()
+    };
+    assert_eq!(OpenSecurityGroup::ABOUT.tags_with, [action]);
+}

@@ -181,7 +181,7 @@ impl Control for OpenSecurityGroup {
         scope: Scope::Regional,
         names_account: false,
         safety: Safety::Reversible,
-        exposes: false,
+        exposes: true,
         observes_with: &[
             "config:DescribeConfigRules",
             "ec2:DescribeNetworkInterfaces",
@@ -189,7 +189,7 @@ impl Control for OpenSecurityGroup {
             "ec2:DescribeSecurityGroups",
             "ec2:GetManagedPrefixListEntries",
         ],
-        tags_with: &[],
+        tags_with: &["ec2:DescribeSecurityGroups"],
         lists_with: &["ec2:DescribeSecurityGroups"],
         fixes_with: &["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:RevokeSecurityGroupIngress"],
         undoes_with: &["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:RevokeSecurityGroupIngress"],

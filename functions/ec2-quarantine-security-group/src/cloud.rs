@@ -124,6 +124,15 @@ impl Cloud<Quarantine> for Ec2 {
         Box::pin(at.write(change, true)).await
     }
 
+    /// Those of what the request names: a group's are not those of the machines in it.
+    async fn tags(&self, place: &Place<Target>) -> Result<Vec<(String, String)>, Fault> {
+        let client = self.clients.at(&place.region);
+        match &place.target {
+            Target::Group(id) => Box::pin(ec2::group_tags(&client, id)).await,
+            Target::Instance(id) => Box::pin(ec2::instance_tags(&client, id)).await,
+        }
+    }
+
     /// Nothing: what is to be cut off is named, one by one.
     async fn list(&self, _: &AccountId, _: &Region, _: &Occasion, _: Option<&str>) -> Result<Page<Target>, Fault> {
         Ok(Page { targets: Vec::new(), next: None })

@@ -4,12 +4,10 @@ use super::*;
 use crate::{Established, Member};
 use ec2::InterfaceId;
 use remediation::Control;
-use remediation::driver::{self, Run};
-use remediation::event::{Order, Past, Request, Trigger};
-use remediation::testing::{Answer, Fake, REGION, SECRET, Sent, account, answer, occasion, ok, place, region};
-use remediation::{Mode, Outcome, Record, Settings};
+use remediation::event::{Order, Past, Request};
+use remediation::testing::{self, Answer, Fake, REGION, SECRET, Sent, account, answer, occasion, ok, place, region};
+use remediation::{Mode, Outcome, Record};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 #[path = "request_tests.rs"]
 mod requests;
@@ -221,4 +219,22 @@ async fn a_sweep_finds_nothing_to_cut_off() {
     let page = ec2(&fake).list(&account(), &region(), &occasion(), None).await.unwrap();
     assert_eq!(page, Page { targets: vec![], next: None });
     assert_eq!(fake.sent().len(), 0);
+}
+
+#[tokio::test]
+async fn tags_are_those_of_what_the_request_names() {
+    let (fake, _) = serve(clinic());
+    let tags = ec2(&fake).tags(&at(MACHINE)).await.unwrap();
+    let keys: Vec<&str> = tags.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["aws:autoscaling:groupName", "kubernetes.io/cluster/prod"]);
+    assert_eq!(ec2(&fake).tags(&at(GROUP)).await, Ok(vec![]), "not those of the machines in it");
+    assert_eq!(asked(&fake), ["DescribeInstances", "DescribeSecurityGroups"]);
+    assert_eq!(fake.sent()[1].field("GroupId.1").as_deref(), Some(GROUP));
+    let denied = Fake::new(|_| error("UnauthorizedOperation"));
+    let mut needs = Vec::new();
+    for name in [MACHINE, GROUP] {
+        let Err(Fault::Denied { action, .. }) = ec2(&denied).tags(&at(name)).await else { panic!("{name}") };
+        needs.push(action);
+    }
+    assert_eq!(Quarantine::ABOUT.tags_with, needs);
 }

@@ -100,7 +100,7 @@ impl Control for Quarantine {
             "ec2:DescribeSecurityGroupRules",
             "ec2:DescribeSecurityGroups",
         ],
-        tags_with: &[],
+        tags_with: &["ec2:DescribeInstances", "ec2:DescribeSecurityGroups"],
         lists_with: &[],
         fixes_with: &[
             "ec2:AuthorizeSecurityGroupEgress",

@@ -6,17 +6,7 @@ use super::*;
 const QUARANTINE_ID: &str = "sg-0000000000000f001";
 
 fn fix(name: &str, mode: Mode) -> Request<Quarantine> {
-    Request {
-        place: at(name),
-        named: name.to_owned(),
-        order: Order::Fix(Some(mode)),
-        trigger: Trigger::Manual,
-        cause: None,
-        rule: None,
-        announces_drift: false,
-        reason: Some("INC-123".to_owned()),
-        overrides: Vec::new(),
-    }
+    testing::asks(at(name), Order::Fix(Some(mode)), &[])
 }
 
 fn undo(name: &str, record: &Record) -> Request<Quarantine> {
@@ -25,15 +15,7 @@ fn undo(name: &str, record: &Record) -> Request<Quarantine> {
 }
 
 async fn run_by(ec2: &Ec2, request: &Request<Quarantine>) -> Record {
-    let variable = |name: &str| (name == "SUTURE_MODE").then(|| "enforce".to_owned());
-    let settings = Settings::read(variable, Some(&account()), Some(&region())).unwrap();
-    let run = Run {
-        settings: &settings,
-        id: "test-1".to_owned(),
-        now: occasion().now,
-        deadline: tokio::time::Instant::now() + Duration::from_mins(1),
-    };
-    driver::run(ec2, request, &run).await
+    testing::run(ec2, request, Mode::Enforce).await
 }
 
 async fn run(fake: &Fake, request: &Request<Quarantine>) -> Record {

@@ -2,7 +2,7 @@
 
 use crate::{Besides, Change, ExposedAccessKey, Found, State};
 use aws_config::SdkConfig;
-use iam::{AccessKeyId, Iam, UserName};
+use iam::{AccessKeyId, Iam, LastUse, UserName};
 use remediation::{AccountId, Cloud, Fault, Occasion, Page, Place, Region};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -64,6 +64,18 @@ impl Cloud<ExposedAccessKey> for Keys {
         match change {
             Change::Deactivate { user, key } => self.iam.switch(user, key, false).await,
             Change::Reactivate { user, key } => self.iam.switch(user, key, true).await,
+        }
+    }
+
+    /// Those of the user whose key it is: keys have none.
+    async fn tags(&self, place: &Place<AccessKeyId>) -> Result<Vec<(String, String)>, Fault> {
+        if place.target.is_temporary() {
+            return Ok(Vec::new());
+        }
+        match self.iam.last_use(&place.target).await {
+            Ok(LastUse { user: Some(user), .. }) => self.iam.tags(&user).await,
+            Ok(LastUse { user: None, .. }) | Err(Fault::Gone) => Ok(Vec::new()),
+            Err(fault) => Err(fault),
         }
     }
 

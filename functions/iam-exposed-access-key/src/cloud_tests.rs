@@ -203,3 +203,38 @@ async fn nobody_gets_a_list_of_all_keys_to_cut() {
     assert!(matches!(keys.list(&account(), &region(), &occasion(), None).await, Err(Fault::GiveUp(_))));
     assert_eq!(fake.sent().len(), 0);
 }
+
+#[tokio::test]
+async fn tags_are_those_of_the_user_whose_key_it_is() {
+    let place = |key: &str| testing::place::<ExposedAccessKey>(key);
+    let (keys, fake) = fake(|sent| match sent.operation().as_deref() {
+        Some("ListUserTags") => {
+            result("ListUserTags", "<Tags><member><Key>team</Key><Value>scans</Value></member></Tags>")
+        }
+        _ => iam(sent),
+    });
+    assert_eq!(keys.tags(&place(KEY)).await, Ok(vec![("team".to_owned(), "scans".to_owned())]));
+    assert_eq!(asked(&fake), ["GetAccessKeyLastUsed", "ListUserTags"]);
+    assert_eq!(fake.sent()[1].field("UserName").as_deref(), Some("alice"));
+    assert_eq!(keys.tags(&place("ASIAIOSFODNN7EXAMPLE")).await, Ok(vec![]), "a session's key has no user");
+    assert_eq!(fake.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_has_has_no_tags_and_a_denied_read_is_told() {
+    let place = testing::place::<ExposedAccessKey>(KEY);
+    for (call, action) in [("GetAccessKeyLastUsed", "iam:GetAccessKeyLastUsed"), ("ListUserTags", "iam:ListUserTags")] {
+        let answering = move |status, code: &'static str| {
+            fake(move |sent| if sent.operation().unwrap() == call { error(status, code) } else { iam(sent) }).0
+        };
+        assert_eq!(answering(404, "NoSuchEntity").tags(&place).await, Ok(vec![]), "{call}");
+        let Err(Fault::Denied { action: named, .. }) = answering(403, "AccessDenied").tags(&place).await else {
+            panic!("{call}")
+        };
+        assert_eq!(named, action);
+        assert!(ExposedAccessKey::ABOUT.tags_with.contains(&action));
+    }
+    let (keys, fake) = fake(|_| result("GetAccessKeyLastUsed", "<AccessKeyLastUsed/>"));
+    assert_eq!(keys.tags(&place).await, Ok(vec![]), "IAM names nobody");
+    assert_eq!(fake.sent().len(), 1);
+}

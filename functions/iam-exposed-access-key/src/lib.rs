@@ -145,7 +145,7 @@ impl Control for ExposedAccessKey {
             "iam:ListAttachedUserPolicies",
             "iam:GetLoginProfile",
         ],
-        tags_with: &[],
+        tags_with: &["iam:GetAccessKeyLastUsed", "iam:ListUserTags"],
         lists_with: &[],
         fixes_with: &["iam:UpdateAccessKey"],
         undoes_with: &["iam:UpdateAccessKey"],

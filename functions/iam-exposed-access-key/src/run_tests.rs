@@ -1,10 +1,9 @@
 //! The control and its cloud half together, through the engine, against an IAM that remembers.
 
 use crate::{ExposedAccessKey, Keys};
-use remediation::driver::{self, Run};
 use remediation::event::Unread;
-use remediation::testing::{self, Answer, Fake, Sent, answer, occasion, ok, requests};
-use remediation::{Control, Mode, Outcome, Record, Settings};
+use remediation::testing::{self, Answer, Fake, Sent, answer, ok, requests};
+use remediation::{Control, Mode, Outcome, Record};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -74,21 +73,8 @@ fn account(active: &[(&str, bool)]) -> Account {
 
 impl Account {
     async fn run(&self, mode: Mode, event: &Value) -> Record {
-        let settings = Settings {
-            mode,
-            accounts: vec![testing::account()],
-            regions: vec![remediation::Region::parse("us-east-1").unwrap()],
-            own_account: Some(testing::account()),
-            role_arn: None,
-        };
-        let run = Run {
-            settings: &settings,
-            id: "1".to_owned(),
-            now: occasion().now,
-            deadline: tokio::time::Instant::now() + std::time::Duration::from_mins(1),
-        };
         let [request] = requests::<ExposedAccessKey>(event).unwrap().try_into().unwrap();
-        Box::pin(driver::run(&self.keys, &request, &run)).await
+        testing::run(&self.keys, &request, mode).await
     }
 
     fn is_active(&self, key: &str) -> bool {

@@ -112,14 +112,19 @@ fn used(key: &RowKey) -> Option<Use> {
     key.used.map(|at| Use { at, service: unsaid(), region: unsaid() })
 }
 
+/// An ARN and the request that has it are to be of one account: IAM's calls take none.
+fn of_its_account(place: &Place<User>) -> Result<(), Fault> {
+    match place.target.account.as_ref().filter(|account| **account != place.account) {
+        Some(account) => {
+            Err(Fault::GiveUp(format!("the ARN is of account {account}, and the request about {}", place.account)))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Cloud<StaleAccessKey> for Users {
     async fn observe(&self, place: &Place<User>, occasion: &Occasion) -> Result<Option<State>, Fault> {
-        if let Some(account) = place.target.account.as_ref().filter(|account| **account != place.account) {
-            return Err(Fault::GiveUp(format!(
-                "the ARN is of account {account}, and the request about {}",
-                place.account
-            )));
-        }
+        of_its_account(place)?;
         if place.target.who == Who::Root {
             return self.root(occasion.now).await.map(Some);
         }
@@ -151,6 +156,15 @@ impl Cloud<StaleAccessKey> for Users {
                 }
             }
             Change::Reactivate { user, key } => self.iam.switch(user, key, true).await,
+        }
+    }
+
+    async fn tags(&self, place: &Place<User>) -> Result<Vec<(String, String)>, Fault> {
+        of_its_account(place)?;
+        // No occasion comes with the question; the time says only whether the names that were listed are still good.
+        match self.named(place, OffsetDateTime::now_utc()).await? {
+            Some(user) => self.iam.tags(&user).await,
+            None => Ok(Vec::new()),
         }
     }
 

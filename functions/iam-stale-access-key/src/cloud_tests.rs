@@ -433,3 +433,27 @@ mod sweeps {
         assert!(matches!(observe(&users, "<root_account>").await, Err(Fault::Retry(_))));
     }
 }
+
+#[tokio::test]
+async fn tags_are_the_users_own_however_it_is_named() {
+    let tagged = |sent: &Sent| match sent.operation().as_deref() {
+        Some("ListUserTags") => {
+            result("ListUserTags", "<Tags><member><Key>team</Key><Value>scans</Value></member></Tags>")
+        }
+        _ => iam(sent),
+    };
+    let arn = "arn:aws:iam::111122223333:user/ward/alice";
+    for (name, first) in [("alice", None), (arn, None), (ID, Some("ListUsers")), (OLD, Some("GetAccessKeyLastUsed"))] {
+        let (users, fake) = fake(tagged);
+        assert_eq!(users.tags(&place(name)).await, Ok(vec![("team".to_owned(), "scans".to_owned())]), "{name}");
+        let expected: Vec<&str> = first.into_iter().chain(["ListUserTags"]).collect();
+        assert_eq!(asked(&fake), expected, "{name}");
+        assert_eq!(fake.sent().last().unwrap().field("UserName").as_deref(), Some("alice"));
+        assert!(expected.iter().all(|call| StaleAccessKey::ABOUT.tags_with.contains(&format!("iam:{call}").as_str())));
+    }
+    let (users, fake) = fake(tagged);
+    assert_eq!(users.tags(&place("<root_account>")).await, Ok(vec![]), "root has none");
+    let theirs = users.tags(&place("arn:aws:iam::444455556666:user/alice")).await;
+    assert!(matches!(theirs, Err(Fault::GiveUp(_))), "our own alice is another: {theirs:?}");
+    assert_eq!(asked(&fake), Vec::<String>::new());
+}

@@ -193,7 +193,7 @@ impl Control for StaleAccessKey {
             "iam:GetCredentialReport",
             "iam:GenerateCredentialReport",
         ],
-        tags_with: &[],
+        tags_with: &["iam:GetAccessKeyLastUsed", "iam:ListUserTags", "iam:ListUsers"],
         lists_with: &["iam:GetCredentialReport", "iam:GenerateCredentialReport", "iam:ListUsers"],
         fixes_with: &["iam:GetAccessKeyLastUsed", "iam:UpdateAccessKey"],
         undoes_with: &["iam:UpdateAccessKey"],

@@ -1,9 +1,8 @@
 //! The control and its cloud half together, through the engine, against an IAM that remembers.
 
 use crate::{Parameters, StaleAccessKey, Users};
-use remediation::driver::{self, Run};
 use remediation::testing::{self, Answer, Fake, Sent, answer, occasion, ok, requests};
-use remediation::{Mode, Outcome, Record, Settings};
+use remediation::{Mode, Outcome, Record};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -100,21 +99,8 @@ fn iam(sent: &Sent, keys: &mut Keys) -> Answer {
 
 impl Account {
     async fn run(&self, mode: Mode, event: Value) -> Record {
-        let settings = Settings {
-            mode,
-            accounts: vec![testing::account()],
-            regions: vec![testing::region(), remediation::Region::parse("us-east-1").unwrap()],
-            own_account: Some(testing::account()),
-            role_arn: None,
-        };
-        let run = Run {
-            settings: &settings,
-            id: "1".to_owned(),
-            now: occasion().now,
-            deadline: tokio::time::Instant::now() + std::time::Duration::from_mins(1),
-        };
         let [request] = requests::<StaleAccessKey>(&event).unwrap().try_into().unwrap();
-        Box::pin(driver::run(&self.users, &request, &run)).await
+        testing::run(&self.users, &request, mode).await
     }
 
     async fn enforce(&self) -> Record {

@@ -325,6 +325,11 @@ impl Cloud<PublicAccount> for S3 {
         }
     }
 
+    /// None: no API gives an account's own settings tags.
+    async fn tags(&self, _: &Place<Account>) -> Result<Vec<(String, String)>, Fault> {
+        Ok(Vec::new())
+    }
+
     async fn list(
         &self,
         account: &AccountId,

@@ -357,3 +357,10 @@ async fn the_operators_choice_is_in_the_survey() {
     let state = S3::new(&fake.sdk(), close).observe(&place(), &occasion()).await.unwrap().unwrap();
     assert_eq!(state.survey.unwrap().public_websites, PublicWebsites::Close);
 }
+
+#[tokio::test]
+async fn an_accounts_settings_have_no_tags() {
+    let (fake, cloud) = cloud(|_| full());
+    assert_eq!(cloud.tags(&place()).await, Ok(vec![]));
+    assert_eq!((fake.sent().len(), PublicAccount::ABOUT.tags_with.len()), (0, 0));
+}

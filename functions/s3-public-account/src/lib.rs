@@ -104,7 +104,7 @@ impl Control for PublicAccount {
         scope: Scope::Global,
         names_account: true,
         safety: Safety::Disruptive,
-        exposes: false,
+        exposes: true,
         observes_with: &[
             "s3:GetAccountPublicAccessBlock",
             "s3:ListAllMyBuckets",

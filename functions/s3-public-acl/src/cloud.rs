@@ -154,6 +154,10 @@ impl Cloud<PublicAcl> for S3 {
         self.put(&client, place, acl).await
     }
 
+    async fn tags(&self, place: &Place<BucketName>) -> Result<Vec<(String, String)>, Fault> {
+        self.clients.tags(place).await
+    }
+
     async fn list(
         &self,
         account: &AccountId,

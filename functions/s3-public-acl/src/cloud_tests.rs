@@ -350,3 +350,15 @@ async fn no_fault_repeats_what_aws_said() {
         }
     }
 }
+
+#[tokio::test]
+async fn tags_are_the_buckets_own() {
+    let fake = Fake::new(|_| ok("<Tagging><TagSet><Tag><Key>team</Key><Value>x</Value></Tag></TagSet></Tagging>"));
+    assert_eq!(fake.s3.tags(&place()).await, Ok(vec![("team".to_owned(), "x".to_owned())]));
+    assert_eq!(fake.asked(), ["GET tagging"]);
+    assert_eq!(fake.aws.sent()[0].header("x-amz-expected-bucket-owner"), Some(testing::ACCOUNT));
+    let Err(Fault::Denied { action, .. }) = Fake::new(|_| error(403, "AccessDenied")).s3.tags(&place()).await else {
+        panic!()
+    };
+    assert_eq!(PublicAcl::ABOUT.tags_with, [action]);
+}

@@ -102,7 +102,7 @@ impl Control for PublicAcl {
         scope: Scope::Regional,
         names_account: true,
         safety: Safety::Reversible,
-        exposes: false,
+        exposes: true,
         observes_with: &[
             "s3:GetBucketAcl",
             "s3:GetBucketPublicAccessBlock",
@@ -110,7 +110,7 @@ impl Control for PublicAcl {
             "s3:GetBucketWebsite",
             "s3:GetBucketTagging",
         ],
-        tags_with: &[],
+        tags_with: &["s3:GetBucketTagging"],
         lists_with: &["s3:ListAllMyBuckets"],
         fixes_with: &["s3:PutBucketAcl"],
         undoes_with: &["s3:PutBucketAcl"],

@@ -1,14 +1,11 @@
 //! Whole runs of the engine over a bucket that keeps what is put into it.
 
 use crate::{Parameters, PublicAcl, S3, State};
-use remediation::driver::{Run, run};
-use remediation::event::{Order, Past, Request, Trigger};
-use remediation::testing::{self, Answer, answer, occasion, ok, requests};
-use remediation::{Control, Outcome, Record, Settings};
+use remediation::event::{Order, Past};
+use remediation::testing::{self, Answer, answer, ok, requests};
+use remediation::{Control, Mode, Outcome, Record};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::time::Instant;
 
 const OWNER: &str = "<Owner><ID>79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be</ID></Owner>";
 const OWN: &str = r#"<Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant>"#;
@@ -91,23 +88,8 @@ impl Account {
     }
 
     async fn run(&self, order: Order, overrides: &[&str]) -> Record {
-        let place = testing::place::<PublicAcl>("clinic-scans");
-        let enforce = |name: &str| (name == "SUTURE_MODE").then(|| "enforce".to_owned());
-        let settings = Settings::read(enforce, Some(&testing::account()), Some(&testing::region())).unwrap();
-        let request = Request {
-            named: place.target.to_string(),
-            place,
-            order,
-            trigger: Trigger::Manual,
-            cause: None,
-            rule: None,
-            announces_drift: false,
-            reason: Some("INC-123".to_owned()),
-            overrides: overrides.iter().map(|name| (*name).to_owned()).collect(),
-        };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let run_of = Run { settings: &settings, id: "1".to_owned(), now: occasion().now, deadline };
-        Box::pin(run::<PublicAcl>(&self.s3, &request, &run_of)).await
+        let request = testing::asks::<PublicAcl>(testing::place::<PublicAcl>("clinic-scans"), order, overrides);
+        testing::run(&self.s3, &request, Mode::Enforce).await
     }
 
     async fn fix(&self) -> Record {

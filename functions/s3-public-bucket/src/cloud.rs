@@ -5,7 +5,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{ObjectOwnership, PublicAccessBlockConfiguration};
 use remediation::{AccountId, Cloud, Fault, Occasion, Page, Place, Region};
-use s3::{BucketName, Clients, fault, found};
+use s3::{BucketName, Clients, fault, found, is_tagged};
 
 /// S3, as this control needs it.
 #[derive(Debug)]
@@ -51,14 +51,6 @@ impl S3 {
         Ok(found(call.send().await, "s3:GetBucketWebsite", place)?.is_some())
     }
 
-    async fn phi(&self, client: &Client, place: &Place<BucketName>) -> Result<bool, Fault> {
-        let call =
-            client.get_bucket_tagging().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
-        let found = found(call.send().await, "s3:GetBucketTagging", place)?;
-        let (key, value) = self.parameters.phi_tag.split_once('=').unwrap_or((&self.parameters.phi_tag, ""));
-        Ok(found.is_some_and(|answer| answer.tag_set.iter().any(|tag| tag.key == key && tag.value == value)))
-    }
-
     async fn acls_apply(&self, client: &Client, place: &Place<BucketName>) -> Result<bool, Fault> {
         let call = client
             .get_bucket_ownership_controls()
@@ -74,7 +66,7 @@ impl S3 {
         let (public_policy, website) =
             tokio::try_join!(self.public_policy(client, place), self.website(client, place))?;
         let (phi, acls_apply) = if website {
-            tokio::try_join!(self.phi(client, place), self.acls_apply(client, place))?
+            tokio::try_join!(is_tagged(client, place, &self.parameters.phi_tag), self.acls_apply(client, place))?
         } else {
             (false, false)
         };
@@ -121,6 +113,10 @@ impl Cloud<PublicBucket> for S3 {
                 sent.map(drop).map_err(|error| fault(&error, "s3:PutBucketPublicAccessBlock", place))
             }
         }
+    }
+
+    async fn tags(&self, place: &Place<BucketName>) -> Result<Vec<(String, String)>, Fault> {
+        self.clients.tags(place).await
     }
 
     async fn list(

@@ -1,6 +1,7 @@
 //! `cloud.rs` against recorded answers of S3: which requests it makes, and what it makes of the answers.
 
 use super::*;
+use remediation::Control;
 use remediation::fault::DeniedBy;
 use remediation::testing::{self, Answer, SECRET, answer, occasion, ok};
 
@@ -425,4 +426,17 @@ async fn no_fault_repeats_what_aws_said() {
             assert!(code_is_secret || !text.contains("SECRET"), "{answer:?}: {text}");
         }
     }
+}
+
+#[tokio::test]
+async fn tags_are_the_buckets_own() {
+    let fake = Fake::new(|sent| if sent.about == "tagging" { ok(tags("suture", "x")) } else { bare(sent) });
+    let found = fake.s3.tags(&place()).await.unwrap();
+    assert_eq!(found, [("team".to_owned(), "x".to_owned()), ("suture".to_owned(), "x".to_owned())]);
+    assert_eq!(fake.asked(), ["GET tagging"]);
+    assert_eq!(fake.sent()[0].owner.as_deref(), Some(OWNER));
+    let Err(Fault::Denied { action, .. }) = Fake::new(|_| error(403, "AccessDenied")).s3.tags(&place()).await else {
+        panic!()
+    };
+    assert_eq!(PublicBucket::ABOUT.tags_with, [action]);
 }

@@ -89,7 +89,7 @@ impl Control for PublicBucket {
         scope: Scope::Regional,
         names_account: true,
         safety: Safety::Reversible,
-        exposes: false,
+        exposes: true,
         observes_with: &[
             "s3:GetBucketPublicAccessBlock",
             "s3:GetBucketPolicyStatus",
@@ -97,7 +97,7 @@ impl Control for PublicBucket {
             "s3:GetBucketTagging",
             "s3:GetBucketOwnershipControls",
         ],
-        tags_with: &[],
+        tags_with: &["s3:GetBucketTagging"],
         lists_with: &["s3:ListAllMyBuckets"],
         fixes_with: &["s3:PutBucketPublicAccessBlock"],
         undoes_with: &["s3:PutBucketPublicAccessBlock"],

@@ -158,6 +158,10 @@ impl Cloud<PublicPolicy> for S3 {
         }
     }
 
+    async fn tags(&self, place: &Place<BucketName>) -> Result<Vec<(String, String)>, Fault> {
+        self.clients.tags(place).await
+    }
+
     async fn list(
         &self,
         account: &AccountId,

@@ -124,7 +124,7 @@ impl Control for PublicPolicy {
         scope: Scope::Regional,
         names_account: true,
         safety: Safety::Disruptive,
-        exposes: false,
+        exposes: true,
         observes_with: &[
             "s3:GetBucketPolicy",
             "s3:GetBucketPolicyStatus",
@@ -132,7 +132,7 @@ impl Control for PublicPolicy {
             "s3:GetBucketWebsite",
             "s3:GetBucketTagging",
         ],
-        tags_with: &[],
+        tags_with: &["s3:GetBucketTagging"],
         lists_with: &["s3:ListAllMyBuckets"],
         fixes_with: &["s3:PutBucketPolicy", "s3:DeleteBucketPolicy"],
         undoes_with: &["s3:PutBucketPolicy"],

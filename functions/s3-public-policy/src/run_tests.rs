@@ -1,14 +1,11 @@
 //! Whole runs of the engine over a bucket that keeps what is put into it.
 
 use crate::{Parameters, PublicPolicy, S3};
-use remediation::driver::{Run, run};
-use remediation::event::{Order, Past, Request, Trigger};
-use remediation::testing::{self, Answer, answer, occasion, ok, requests};
-use remediation::{Outcome, Record, Settings};
+use remediation::event::{Order, Past};
+use remediation::testing::{self, Answer, answer, ok, requests};
+use remediation::{Mode, Outcome, Record};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::time::Instant;
 
 const PUBLIC: &str = "{\n  \"Statement\": [ {\"Sid\":\"Viewer\",\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"s3:GetObject\",\"Resource\":\"arn:aws:s3:::clinic-scans/*\"},\n    {\"Sid\":\"TLS\",\"Effect\":\"Deny\",\"Principal\":\"\\u002a\",\"Action\":\"s3:*\",\"Resource\":\"*\",\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}}} ],\n  \"Version\":\"2012-10-17\" }";
 const CLOSED: &str = "{\n  \"Statement\": [ {\"Sid\":\"TLS\",\"Effect\":\"Deny\",\"Principal\":\"\\u002a\",\"Action\":\"s3:*\",\"Resource\":\"*\",\"Condition\":{\"Bool\":{\"aws:SecureTransport\":\"false\"}}} ],\n  \"Version\":\"2012-10-17\" }";
@@ -82,23 +79,8 @@ impl Account {
     }
 
     async fn run(&self, order: Order, overrides: &[&str]) -> Record {
-        let place = testing::place::<PublicPolicy>("clinic-scans");
-        let enforce = |name: &str| (name == "SUTURE_MODE").then(|| "enforce".to_owned());
-        let settings = Settings::read(enforce, Some(&testing::account()), Some(&testing::region())).unwrap();
-        let request = Request {
-            named: place.target.to_string(),
-            place,
-            order,
-            trigger: Trigger::Manual,
-            cause: None,
-            rule: None,
-            announces_drift: false,
-            reason: Some("INC-123".to_owned()),
-            overrides: overrides.iter().map(|name| (*name).to_owned()).collect(),
-        };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let run_of = Run { settings: &settings, id: "1".to_owned(), now: occasion().now, deadline };
-        Box::pin(run::<PublicPolicy>(&self.s3, &request, &run_of)).await
+        let request = testing::asks::<PublicPolicy>(testing::place::<PublicPolicy>("clinic-scans"), order, overrides);
+        testing::run(&self.s3, &request, Mode::Enforce).await
     }
 
     async fn fix(&self) -> Record {

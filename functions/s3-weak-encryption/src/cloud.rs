@@ -1,13 +1,11 @@
 //! Reads a bucket and its keys, and makes single writes to the bucket. The only file here that knows the AWS SDK; it
 //! decides nothing.
 
-use crate::keys::KeyArn;
 use crate::policy::{self, KeyPolicy};
 use crate::rules::Rule;
 use crate::state::{Key, Look, Seen, State, Surroundings, Wanted};
 use crate::{Change, Parameters, WeakEncryption};
 use aws_config::SdkConfig;
-use aws_sdk_kms::Client as Kms;
 use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_kms::types::KeyManagerType;
 use aws_sdk_s3::Client;
@@ -19,6 +17,7 @@ use aws_sdk_s3::types::{
     ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
     SseKmsEncryptedObjectsStatus,
 };
+use kms::KeyArn;
 use remediation::fault::Attempt;
 use remediation::{AccountId, Cloud, Fault, Occasion, Page, Place, Region};
 use s3::{BucketName, Clients, fault, found};
@@ -44,9 +43,8 @@ const LOG_DELIVERY: &str = "http://acs.amazonaws.com/groups/s3/LogDelivery";
 /// S3 and KMS, as this control needs them.
 #[derive(Debug)]
 pub struct Encryption {
-    sdk: SdkConfig,
     clients: Clients,
-    kms: RefCell<HashMap<Region, Kms>>,
+    kms: kms::Clients,
     looks: RefCell<Looks>,
     parameters: Parameters,
 }
@@ -64,17 +62,7 @@ struct Looks {
 impl Encryption {
     /// S3 and KMS as this configuration reaches them. No call is made yet.
     pub fn new(sdk: &SdkConfig, parameters: Parameters) -> Self {
-        let (kms, looks) = (RefCell::default(), RefCell::default());
-        Self { sdk: sdk.clone(), clients: Clients::new(sdk), kms, looks, parameters }
-    }
-
-    fn kms(&self, region: &Region) -> Kms {
-        let mut clients = self.kms.borrow_mut();
-        let connect = || {
-            let region = aws_sdk_kms::config::Region::new(region.to_string());
-            Kms::from_conf(aws_sdk_kms::config::Builder::from(&self.sdk).region(region).build())
-        };
-        clients.entry(region.clone()).or_insert_with(connect).clone()
+        Self { clients: Clients::new(sdk), kms: kms::Clients::new(sdk), looks: RefCell::default(), parameters }
     }
 
     /// The rules, and the names of what else is in the answer.
@@ -124,7 +112,7 @@ impl Encryption {
         if let Some(seen) = self.remembered(occasion, |looks| looks.keys.get(address).cloned()) {
             return Ok(seen);
         }
-        let sent = self.kms(region).describe_key().key_id(address).send().await;
+        let sent = self.kms.at(region).describe_key().key_id(address).send().await;
         let seen = match sent.map(|answer| answer.key_metadata) {
             Ok(Some(key)) => Seen::Key(Key {
                 arn: key.arn.and_then(|arn| KeyArn::parse(&arn).ok()),
@@ -153,7 +141,7 @@ impl Encryption {
         if let Some(policy) = self.remembered(occasion, |looks| looks.policies.get(key.as_str()).cloned()) {
             return Ok(policy);
         }
-        let sent = self.kms(region).get_key_policy().key_id(key.as_str()).send().await;
+        let sent = self.kms.at(region).get_key_policy().key_id(key.as_str()).send().await;
         let policy = match sent {
             Ok(answer) => answer.policy,
             Err(error) if error.code() == Some("NotFoundException") => None,
@@ -306,6 +294,10 @@ impl Cloud<WeakEncryption> for Encryption {
                 sent.map(drop).map_err(|error| fault(&error, "s3:PutEncryptionConfiguration", place))
             }
         }
+    }
+
+    async fn tags(&self, place: &Place<BucketName>) -> Result<Vec<(String, String)>, Fault> {
+        self.clients.tags(place).await
     }
 
     async fn list(

@@ -400,3 +400,15 @@ async fn a_client_for_each_region_and_its_own_key() {
     assert_eq!(state.wanted.aws_managed_key, AwsManagedKey::Accept);
     assert_eq!(state.wanted.algorithm, Algorithm::AwsKms);
 }
+
+#[tokio::test]
+async fn tags_are_the_buckets_own() {
+    let tags = "<Tagging><TagSet><Tag><Key>team</Key><Value>x</Value></Tag></TagSet></Tagging>";
+    let (fake, tagged) = cloud(with_key(), move |_| ok(tags));
+    assert_eq!(tagged.tags(&place()).await, Ok(vec![("team".to_owned(), "x".to_owned())]));
+    assert_eq!(asked(&fake), ["GET tagging"]);
+    assert_eq!(fake.sent()[0].header("x-amz-expected-bucket-owner"), Some(testing::ACCOUNT));
+    let (_, denied) = cloud(with_key(), |_| error(403, "AccessDenied"));
+    let Err(Fault::Denied { action, .. }) = denied.tags(&place()).await else { panic!() };
+    assert_eq!(WeakEncryption::ABOUT.tags_with, [action]);
+}

@@ -64,7 +64,8 @@ mod rules;
 mod state;
 
 pub use cloud::Encryption;
-pub use keys::{Accounts, KeyArn, Keys};
+pub use keys::Accounts;
+pub use kms::{KeyArn, Keys};
 pub use rules::{Rule, Verdict};
 pub use state::{Key, Look, State, Surroundings, Wanted};
 
@@ -155,7 +156,7 @@ impl Control for WeakEncryption {
             "kms:GetKeyPolicy",
             "config:DescribeConfigRules",
         ],
-        tags_with: &[],
+        tags_with: &["s3:GetBucketTagging"],
         lists_with: &["s3:ListAllMyBuckets"],
         fixes_with: &["s3:PutEncryptionConfiguration"],
         undoes_with: &["s3:PutEncryptionConfiguration"],

@@ -1,8 +1,9 @@
 //! One rule of a bucket's default encryption, and what it ought to be.
 
-use crate::keys::{KeyArn, Named};
+use crate::keys::Named;
 use crate::state::{Look, Seen, State, Wanted};
 use crate::{Algorithm, AwsManagedKey};
+use kms::KeyArn;
 use remediation::{AccountId, Hindrance, shown};
 use serde::{Deserialize, Serialize};
 

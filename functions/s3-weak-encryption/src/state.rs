@@ -1,8 +1,9 @@
 //! What was read of a bucket, and what follows from it.
 
-use crate::keys::{KeyArn, Named};
+use crate::keys::Named;
 use crate::rules::{Rule, Verdict};
 use crate::{Algorithm, AwsManagedKey};
+use kms::KeyArn;
 use remediation::{AccountId, Hindrance, Region, Risk};
 use s3::Names;
 use serde::{Deserialize, Serialize};

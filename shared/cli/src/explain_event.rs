@@ -1,6 +1,5 @@
 //! `suture explain-event`: what an event would be taken for, and why, without touching anything.
 
-use crate::controls;
 use crate::show;
 use anstream::println;
 use serde_json::{Value, json};
@@ -27,7 +26,7 @@ pub fn run(arguments: &Arguments) -> bool {
     for file in &arguments.files {
         let name = file.display().to_string();
         let explained = match bytes(file) {
-            Ok(bytes) => triggers::explain(&triggers::read_bytes(&bytes), &controls::answering),
+            Ok(bytes) => triggers::explain(&triggers::read_bytes(&bytes), &catalogue::answering),
             Err(why) => json!({"requests": [], "rejected": [{"why": why}]}),
         };
         sound &= explained.pointer("/rejected/0").is_none();

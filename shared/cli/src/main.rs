@@ -2,7 +2,6 @@
 
 mod account;
 mod bench;
-mod controls;
 mod demo;
 mod explain_event;
 mod lab;

@@ -9,12 +9,13 @@ use remediation::{AccountId, Fault, Page, Region};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// The most that DescribeSecurityGroups, DescribeSecurityGroupRules and DescribeNetworkInterfaces put into a page.
-const PAGE: i32 = 1000;
+/// The most that DescribeSecurityGroups, DescribeSecurityGroupRules, DescribeNetworkInterfaces and DescribeInstances put
+/// into a page.
+pub(crate) const PAGE: i32 = 1000;
 /// The most that GetManagedPrefixListEntries puts into a page.
 const LIST_PAGE: i32 = 100;
 /// Pages after which a listing that never ends is given up.
-const PAGES: usize = 100;
+pub(crate) const PAGES: usize = 100;
 
 /// EC2, one client for each region that was needed so far; they share connections.
 #[derive(Debug)]
@@ -178,7 +179,7 @@ pub async fn list(
     Ok(Page { targets: targets.collect(), next: page.next_token.filter(|token| !token.is_empty()) })
 }
 
-fn endless(action: &str, resource: &dyn std::fmt::Display) -> Fault {
+pub(crate) fn endless(action: &str, resource: &dyn std::fmt::Display) -> Fault {
     Fault::GiveUp(format!("{action} on {resource}: the listing did not end after {PAGES} pages"))
 }
 

@@ -8,6 +8,7 @@ mod group;
 mod ids;
 mod interface;
 mod rule;
+mod tags;
 mod writes;
 
 pub use calls::{Clients, Filter, Listing, default_group, group, interfaces, list, prefix_list, rules};
@@ -16,4 +17,5 @@ pub use group::{Group, Keeper};
 pub use ids::{InstanceId, InterfaceId, SecurityGroupId, VpcId};
 pub use interface::{Interface, Kind, Users};
 pub use rule::{Direction, GroupReference, Peer, Rule, Traffic};
+pub use tags::{default_group_tags, group_tags, instance_tags};
 pub use writes::{authorize, revoke, revoke_rules};

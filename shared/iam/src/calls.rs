@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use time::{Duration, OffsetDateTime};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 /// How many users a page of a sweep holds. IAM's page size is at most 1000, and it may give fewer.
 const PAGE: i32 = 200;
@@ -39,7 +39,7 @@ pub struct Iam {
     client: Client,
     credentials: Option<SharedCredentialsProvider>,
     own_key: OnceCell<Option<AccessKeyId>>,
-    names: RefCell<Option<Names>>,
+    names: Mutex<Option<Names>>,
     report: RefCell<Option<(OffsetDateTime, Rc<Report>)>>,
 }
 
@@ -102,7 +102,7 @@ impl Iam {
             client: Client::new(sdk),
             credentials: sdk.credentials_provider(),
             own_key: OnceCell::new(),
-            names: RefCell::default(),
+            names: Mutex::default(),
             report: RefCell::default(),
         }
     }
@@ -183,6 +183,27 @@ impl Iam {
         })
     }
 
+    /// A user's tags, keys and values; none if there is no such user. Needs `iam:ListUserTags`.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUserTags.html>
+    pub async fn tags(&self, user: &UserName) -> Result<Vec<(String, String)>, Fault> {
+        let resource = format!("user {user}");
+        let (mut tags, mut marker) = (Vec::new(), None);
+        for _ in 0..MOST_PAGES {
+            let call = self.client.list_user_tags().user_name(user.as_str()).set_marker(marker);
+            let sent = call.send().await;
+            let answer = match sent.map_err(|error| fault(&error, "iam:ListUserTags", &resource)) {
+                Err(Fault::Gone) => return Ok(Vec::new()),
+                answer => answer?,
+            };
+            tags.extend(answer.tags.into_iter().map(|tag| (tag.key, tag.value)));
+            marker = answer.marker.filter(|_| answer.is_truncated);
+            if marker.is_none() {
+                return Ok(tags);
+            }
+        }
+        Err(endless("iam:ListUserTags"))
+    }
+
     /// One page of the account's users: unique ids and names. Needs `iam:ListUsers`.
     pub async fn users(&self, account: &AccountId, after: Option<&str>) -> Result<Page<(String, UserName)>, Fault> {
         let call = self.client.list_users().max_items(PAGE).set_marker(after.map(str::to_owned));
@@ -195,14 +216,16 @@ impl Iam {
     }
 
     /// The name of the user with a unique id; none if there is no such user. No call of IAM's takes the id, so the users
-    /// are listed until it comes, and remembered for a minute. Needs `iam:ListUsers`.
+    /// are listed until it comes, and remembered for a minute; who asks meanwhile waits for that listing. Needs
+    /// `iam:ListUsers`.
     pub async fn name_of(
         &self,
         id: &UserId,
         account: &AccountId,
         now: OffsetDateTime,
     ) -> Result<Option<UserName>, Fault> {
-        if let Some(names) = &*self.names.borrow()
+        let mut remembered = self.names.lock().await;
+        if let Some(names) = &*remembered
             && (now - names.listed).abs() < REMEMBERED
             && let Some(name) = names.by_id.get(id.as_str())
         {
@@ -215,7 +238,7 @@ impl Iam {
             after = page.next;
             let found = by_id.get(id.as_str()).cloned();
             if found.is_some() || after.is_none() {
-                self.names.replace(Some(Names { listed: now, by_id }));
+                *remembered = Some(Names { listed: now, by_id });
                 return Ok(found);
             }
         }

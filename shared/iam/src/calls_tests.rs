@@ -189,6 +189,37 @@ async fn an_id_is_looked_up_page_by_page_and_remembered_for_a_minute() {
 }
 
 #[tokio::test]
+async fn who_asks_for_a_name_during_a_listing_waits_for_it() {
+    let (iam, fake) = iam(|_| result("ListUsers", &format!("<Users>{}</Users>", member_user("alice", id().as_str()))));
+    let (account, now) = (account(), occasion().now);
+    let id = id();
+    let listing = iam.names.lock().await;
+    let mut other = Box::pin(iam.name_of(&id, &account, now));
+    let waited = tokio::time::timeout(std::time::Duration::ZERO, &mut other).await;
+    assert!(waited.is_err() && fake.sent().is_empty(), "{waited:?}");
+    drop(listing);
+    assert_eq!(other.await, Ok(Some(alice())));
+    assert_eq!(fake.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn every_page_of_tags_is_read_and_nobody_has_none() {
+    let (tagged, fake) = iam(|sent| {
+        let (key, more) = match sent.field("Marker").as_deref() {
+            None => ("team", "<IsTruncated>true</IsTruncated><Marker>m+1</Marker>"),
+            Some("m+1") => ("ward", "<IsTruncated>false</IsTruncated>"),
+            other => panic!("{other:?}"),
+        };
+        result("ListUserTags", &format!("<Tags><member><Key>{key}</Key><Value>3</Value></member></Tags>{more}"))
+    });
+    let tags = tagged.tags(&alice()).await.unwrap();
+    assert_eq!(tags, [("team".to_owned(), "3".to_owned()), ("ward".to_owned(), "3".to_owned())]);
+    assert!(fake.sent().iter().all(|sent| sent.field("UserName").as_deref() == Some("alice")));
+    let (nobody, _) = iam(|_| error(404, "NoSuchEntity"));
+    assert_eq!(nobody.tags(&alice()).await, Ok(vec![]));
+}
+
+#[tokio::test]
 async fn a_switch_always_names_the_user() {
     for (active, status) in [(true, "Active"), (false, "Inactive")] {
         let (iam, fake) = iam(|_| ok("<UpdateAccessKeyResponse/>"));
@@ -254,6 +285,7 @@ const CALLS: &[(&str, Call)] = &[
     ("iam:GetAccessKeyLastUsed", |iam| Box::pin(async { iam.last_use(&key()).await.map(drop) })),
     ("iam:GetUser", |iam| Box::pin(async { iam.user(&alice()).await.map(drop) })),
     ("iam:ListUsers", |iam| Box::pin(async { iam.name_of(&id(), &account(), occasion().now).await.map(drop) })),
+    ("iam:ListUserTags", |iam| Box::pin(async { iam.tags(&alice()).await.map(drop) })),
     ("iam:UpdateAccessKey", |iam| Box::pin(async { iam.switch(&alice(), &key(), false).await })),
     ("iam:ListAttachedUserPolicies", |iam| Box::pin(async { iam.attached(&alice()).await.map(drop) })),
     ("iam:GetLoginProfile", |iam| Box::pin(async { iam.has_password(&alice()).await.map(drop) })),
@@ -278,7 +310,8 @@ async fn trouble_by_consequence() {
         assert!(matches!(after(500, "ServiceFailure").await, Err(Fault::Lost(_))), "{action}");
         assert!(matches!(after(400, "ValidationError").await, Err(Fault::GiveUp(_))), "{action}");
         let gone = after(404, "NoSuchEntity").await;
-        assert!(gone == Err(Fault::Gone) || (*action == "iam:GetLoginProfile" && gone.is_ok()), "{action}: {gone:?}");
+        let none = matches!(*action, "iam:GetLoginProfile" | "iam:ListUserTags");
+        assert!(gone == if none { Ok(()) } else { Err(Fault::Gone) }, "{action}: {gone:?}");
     }
     let (iam, _) = iam(|_| error(409, "LimitExceeded"));
     assert!(

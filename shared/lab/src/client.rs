@@ -25,7 +25,13 @@ enum Way {
 }
 
 /// The query services and the versions of their APIs.
-const VERSIONS: &[(&str, &str)] = &[("ec2", "2016-11-15"), ("iam", "2010-05-08"), ("sts", "2011-06-15")];
+const VERSIONS: &[(&str, &str)] = &[
+    ("ec2", "2016-11-15"),
+    ("iam", "2010-05-08"),
+    ("sns", "2010-03-31"),
+    ("sqs", "2012-11-05"),
+    ("sts", "2011-06-15"),
+];
 
 /// The JSON services and the names before their operations.
 const TARGETS: &[(&str, &str)] = &[
@@ -56,7 +62,7 @@ impl Client {
         succeeded(&what, self.s3(method, target, body).await?)
     }
 
-    /// Calls a query service (EC2, IAM, STS) with an operation's parameters as they are on the wire
+    /// Calls a query service (EC2, IAM, SNS, SQS, STS) with an operation's parameters as they are on the wire
     /// (`IpPermissions.1.IpRanges.1.CidrIp`, `SecurityGroupRuleId.1`, `Tags.member.1.Key`); returns the answer, whatever
     /// its status. Fails if the service is none of those.
     pub async fn query(

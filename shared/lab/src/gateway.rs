@@ -12,11 +12,13 @@ use crate::faults::{Fate, Faults, Kind};
 use crate::gateway::refusals::faulty;
 use crate::http::{ApiRequest, ApiResponse, Upstream};
 use crate::identities::Identities;
+use crate::permissions::Permissions;
 use crate::quirks::{self, error::respond};
 use crate::runtime::{Functions, Report};
+use crate::streams::Streams;
 use crate::template::ScheduleSpec;
 use crate::trail;
-use crate::understand::{form, to_path_style, understand};
+use crate::understand::{self, form, to_path_style, understand};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -24,6 +26,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
@@ -39,8 +43,8 @@ const LARGEST_BODY: usize = 64 * 1024 * 1024;
 /// How many happenings somebody who listens may lag behind: a sweep of ten thousand buckets makes fifty thousand.
 const KEPT_HAPPENINGS: usize = 65_536;
 
-/// How many calls the journal keeps.
-const KEPT_CALLS: usize = 200_000;
+/// How many calls, and how many of each other thing, the journal keeps.
+const KEPT: usize = 200_000;
 
 /// An AWS call that went through the gateway.
 #[derive(Clone, Debug, Serialize)]
@@ -81,6 +85,32 @@ impl Happened {
     }
 }
 
+/// A message that was published to a topic of SNS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Published {
+    /// The topic's ARN.
+    pub topic: String,
+    /// The subject, if it has one.
+    pub subject: Option<String>,
+    /// The message.
+    pub message: String,
+    /// The values of its attributes, by name.
+    pub attributes: BTreeMap<String, String>,
+    /// Who published it.
+    pub by: Caller,
+}
+
+/// Records of a stream that were given up.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dropped {
+    /// The function that failed with them.
+    pub function: String,
+    /// The ARN of where it was told; none if the mapping names nothing.
+    pub destination: Option<String>,
+    /// What was told there.
+    pub message: Value,
+}
+
 /// Something that happened in the lab.
 #[derive(Clone, Debug)]
 pub enum Happening {
@@ -97,6 +127,10 @@ pub enum Happening {
         /// The rules that matched.
         rules: Vec<String>,
     },
+    /// A message was published to a topic.
+    Published(Box<Published>),
+    /// Records of a stream were given up: the function failed with them too often.
+    Dropped(Box<Dropped>),
     /// A function was invoked.
     Invocation(Box<Report>),
     /// A function logged a line.
@@ -112,24 +146,26 @@ pub enum Happening {
 #[derive(Clone, Debug)]
 pub struct Journal {
     calls: Arc<Mutex<Vec<Happened>>>,
+    published: Arc<Mutex<Vec<Published>>>,
+    dropped: Arc<Mutex<Vec<Dropped>>>,
     happenings: broadcast::Sender<Happening>,
 }
 
 impl Default for Journal {
     fn default() -> Self {
-        Self { calls: Arc::default(), happenings: broadcast::Sender::new(KEPT_HAPPENINGS) }
+        let happenings = broadcast::Sender::new(KEPT_HAPPENINGS);
+        Self { calls: Arc::default(), published: Arc::default(), dropped: Arc::default(), happenings }
     }
 }
 
 impl Journal {
     /// Tells everybody who listens.
     pub fn tell(&self, happening: Happening) {
-        if let Happening::Call(call) = &happening {
-            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            if calls.len() >= KEPT_CALLS {
-                calls.drain(..KEPT_CALLS / 2);
-            }
-            calls.push((**call).clone());
+        match &happening {
+            Happening::Call(call) => keep(&self.calls, call),
+            Happening::Published(published) => keep(&self.published, published),
+            Happening::Dropped(dropped) => keep(&self.dropped, dropped),
+            Happening::Event { .. } | Happening::Invocation(_) | Happening::Log { .. } => {}
         }
         // An error means that nobody listens.
         let _ = self.happenings.send(happening);
@@ -144,6 +180,25 @@ impl Journal {
     pub fn calls(&self, fits: impl Fn(&Happened) -> bool) -> Vec<Happened> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|call| fits(call)).cloned().collect()
     }
+
+    /// The messages that were published to topics, in order.
+    pub fn published(&self) -> Vec<Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The records of streams that were given up.
+    pub fn dropped(&self) -> Vec<Dropped> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Puts one more behind what is kept; the older half goes when it is too much.
+fn keep<T: Clone>(all: &Mutex<Vec<T>>, one: &T) {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= KEPT {
+        all.drain(..KEPT / 2);
+    }
+    all.push(one.clone());
 }
 
 /// What the gateway works with.
@@ -161,6 +216,10 @@ pub struct Gateway {
     pub bus: Bus,
     /// Lambda.
     pub functions: Functions,
+    /// What hands the records of tables' streams to functions.
+    pub streams: Streams,
+    /// What the functions' roles may do.
+    pub permissions: Permissions,
     /// The functions' schedules, which wait for somebody to fire them: the lab has no clock.
     pub schedules: Vec<ScheduleSpec>,
     /// Where the template is deployed.
@@ -200,7 +259,11 @@ impl Gateway {
     /// Answers a call as AWS would, without faults, journal or event: how the account was before anybody watched it.
     pub async fn quietly(&self, mut request: ApiRequest) -> Result<ApiResponse, String> {
         to_path_style(&mut request);
-        quirks::correct(&understand(request, &|key| self.identities.whose(key)), &self.moto).await
+        let call = understand(request, &|key| self.identities.whose(key));
+        let answer = quirks::correct(&call, &self.moto).await?;
+        // A stream has what is in the table, whoever put it there.
+        self.stream(&call, &answer);
+        Ok(answer)
     }
 
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, String> {
@@ -238,11 +301,11 @@ impl Gateway {
         self.journal.tell(Happening::Call(Box::new(happened)));
         match answer {
             Ok(answer) => {
-                self.send_event(call, &answer, at);
+                self.follow(call, &answer, at);
                 Ok(answer)
             }
             Err(Broken::After(answer)) => {
-                self.send_event(call, &answer, at);
+                self.follow(call, &answer, at);
                 Err("the fault drop-answer".to_owned())
             }
             Err(Broken::Before) => Err("the fault drop".to_owned()),
@@ -250,6 +313,9 @@ impl Gateway {
     }
 
     async fn carry_out(&self, call: &Call) -> Result<ApiResponse, Broken> {
+        if let Some(refusal) = self.permissions.refuse(call) {
+            return Ok(refusal);
+        }
         if call.service == "lambda"
             && let Some(answer) = self.lambda(&call.request).await
         {
@@ -280,6 +346,25 @@ impl Gateway {
         Ok(answer)
     }
 
+    /// What comes of a call that was carried out.
+    fn follow(&self, call: &Call, answer: &ApiResponse, at: OffsetDateTime) {
+        if answer.status.is_success() && call.service == "sns" && call.operation == "Publish" {
+            self.journal.tell(Happening::Published(Box::new(published(call))));
+        }
+        self.stream(call, answer);
+        self.send_event(call, answer, at);
+    }
+
+    /// Wakes what waits for the records of the tables that a call wrote to.
+    fn stream(&self, call: &Call, answer: &ApiResponse) {
+        if call.service == "dynamodb" && call.writes && answer.status.is_success() {
+            let body: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
+            for table in understand::tables(&body) {
+                self.streams.written(&table);
+            }
+        }
+    }
+
     /// The `AWS API Call via CloudTrail` event of a change, to the functions whose rules match it.
     fn send_event(&self, call: &Call, answer: &ApiResponse, at: OffsetDateTime) {
         let Some(event) = trail::record(call, answer, at).and_then(|event| serde_json::to_value(event).ok()) else {
@@ -292,6 +377,25 @@ impl Gateway {
             resource: call.resource.clone(),
             rules,
         });
+    }
+}
+
+/// What a call of SNS's Publish publishes.
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+fn published(call: &Call) -> Published {
+    let fields: BTreeMap<_, _> = form(&call.request).into_iter().collect();
+    let text = |name: &str| fields.get(name).cloned();
+    let entry = |number: u32| {
+        let name = text(&format!("MessageAttributes.entry.{number}.Name"))?;
+        let value = |kind: &str| text(&format!("MessageAttributes.entry.{number}.Value.{kind}"));
+        Some((name, value("StringValue").or_else(|| value("BinaryValue")).unwrap_or_default()))
+    };
+    Published {
+        topic: text("TopicArn").or_else(|| text("TargetArn")).unwrap_or_default(),
+        subject: text("Subject"),
+        message: text("Message").unwrap_or_default(),
+        attributes: (1..).map_while(entry).collect(),
+        by: call.caller.clone(),
     }
 }
 

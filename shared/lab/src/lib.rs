@@ -15,15 +15,19 @@
 pub mod bus;
 pub mod call;
 pub mod client;
+pub mod deploy;
 pub mod faults;
 pub mod gateway;
 pub mod http;
 pub mod identities;
+pub mod idle;
 pub mod moto;
+pub mod permissions;
 pub mod programs;
 pub mod python;
 pub mod quirks;
 pub mod runtime;
+pub mod streams;
 pub mod template;
 pub mod trail;
 pub mod understand;
@@ -32,12 +36,14 @@ pub use crate::client::Client;
 
 use crate::bus::Bus;
 use crate::faults::Fault;
-use crate::gateway::{Gateway, Happened, Happening, Journal};
+use crate::gateway::{Dropped, Gateway, Happened, Happening, Journal, Published};
 use crate::http::Upstream;
 use crate::identities::Identities;
 use crate::moto::Moto;
+use crate::permissions::Permissions;
 use crate::runtime::{Config, Functions, Program, Report};
-use crate::template::{Template, World};
+use crate::streams::Streams;
+use crate::template::{FunctionSpec, Template, World};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -133,11 +139,29 @@ impl Lab {
         }
         let upstream = Upstream::new(moto.address());
         let (bus, faults) = (Bus::new(rules)?, faults::Faults::default());
-        let deployed = template.functions.iter().filter(|spec| options.programs.contains_key(&spec.code_dir));
-        let schedules = deployed.flat_map(|spec| spec.schedules.clone()).collect();
+        let deployed = || template.functions.iter().filter(|spec| options.programs.contains_key(&spec.code_dir));
+        let schedules = deployed().flat_map(|spec| spec.schedules.clone()).collect();
+        let permissions = Permissions::of(&template);
+        let mut mappings = Vec::new();
+        for spec in deployed() {
+            readable(spec, &permissions)?;
+            mappings.extend(spec.mappings.iter().map(|mapping| (spec.code_dir.clone(), mapping.clone())));
+        }
+        let streams = Streams::start(mappings, &upstream, &functions, &journal)?;
         let region = world.region.clone();
-        let gateway =
-            Arc::new(Gateway { moto: upstream, identities, faults, journal, bus, functions, schedules, region });
+        let gateway = Arc::new(Gateway {
+            moto: upstream,
+            identities,
+            faults,
+            journal,
+            bus,
+            functions,
+            streams,
+            permissions,
+            schedules,
+            region,
+        });
+        deploy::deploy(&gateway, &template).await?;
         for fault in options.faults {
             gateway.faults.add(fault);
         }
@@ -173,6 +197,24 @@ impl Lab {
     /// The calls so far that fit.
     pub fn calls(&self, fits: impl Fn(&Happened) -> bool) -> Vec<Happened> {
         self.gateway.journal.calls(fits)
+    }
+
+    /// The messages that were published to topics so far, in order.
+    pub fn published(&self) -> Vec<Published> {
+        self.gateway.journal.published()
+    }
+
+    /// What was given up of the records of tables' streams.
+    pub fn dropped(&self) -> Vec<Dropped> {
+        self.gateway.journal.dropped()
+    }
+
+    /// Waits until no function runs or is to run again, and no record waits in a stream: whatever was done before has come
+    /// to its end. Fails if that takes longer than `patience`.
+    pub async fn settled(&self, patience: Duration) -> Result<(), String> {
+        let idle = self.gateway.functions.idle();
+        let told = |_| format!("after {patience:?} {} things are still under way", idle.busy());
+        tokio::time::timeout(patience, idle.settled()).await.map_err(told)
     }
 
     /// A client of the lab's AWS with this access key.
@@ -223,6 +265,12 @@ impl Lab {
         self.remembered("securityhub/updates", region).await
     }
 
+    /// The findings that BatchImportFindings has brought to this region, each as it is by now.
+    pub async fn imported_findings(&self, region: &str) -> Result<Vec<serde_json::Value>, String> {
+        let answer = self.wish("securityhub/imported", serde_json::json!({ "region": region })).await?;
+        Ok(answer.get("findings").and_then(serde_json::Value::as_array).cloned().unwrap_or_default())
+    }
+
     async fn remembered(&self, what: &str, region: &str) -> Result<Vec<serde_json::Value>, String> {
         let answer = self.wish(what, serde_json::json!({ "region": region })).await?;
         Ok(answer.get("calls").and_then(serde_json::Value::as_array).cloned().unwrap_or_default())
@@ -271,6 +319,24 @@ impl Lab {
             let _ = std::fs::remove_file(&self.log);
         }
     }
+}
+
+/// Fails as Lambda does when a mapping is made whose function's role may not read its stream.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>
+fn readable(spec: &FunctionSpec, permissions: &Permissions) -> Result<(), String> {
+    for mapping in &spec.mappings {
+        for action in ["DescribeStream", "GetRecords", "GetShardIterator"] {
+            let action = format!("dynamodb:{action}");
+            if !permissions.allow(&spec.role_name, &action, &mapping.stream) {
+                let (role, stream) = (&spec.role_name, &mapping.stream);
+                return Err(format!(
+                    "{}: Lambda would refuse its mapping of {stream}: its role {role} may not {action}; allow it that",
+                    spec.logical_id
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What every function finds in its environment. Nothing of ours: the functions must not see the real AWS.

@@ -9,14 +9,17 @@ mod access;
 mod anonymous;
 mod buckets;
 mod deny;
+mod dynamodb;
 mod ec2;
 pub mod error;
 mod iam;
 mod kms;
+mod lock;
 pub mod policy;
 mod records;
 mod services;
 mod settings;
+mod streams;
 
 use crate::call::{Call, Caller};
 use crate::http::{ApiRequest, ApiResponse, Upstream};
@@ -33,6 +36,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[("MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS",
 /// The modules that make moto right from within, by the names under which Python finds them.
 pub(crate) const CORRECTIONS: &[(&str, &str)] = &[
     ("lab_config", include_str!("../python/corrections/config.py")),
+    ("lab_dynamodb", include_str!("../python/corrections/dynamodb.py")),
     ("lab_ebs", include_str!("../python/corrections/ebs.py")),
     ("lab_ec2", include_str!("../python/corrections/ec2.py")),
     ("lab_iam", include_str!("../python/corrections/iam.py")),
@@ -41,6 +45,7 @@ pub(crate) const CORRECTIONS: &[(&str, &str)] = &[
     ("lab_paging", include_str!("../python/corrections/paging.py")),
     ("lab_s3", include_str!("../python/corrections/s3.py")),
     ("lab_securityhub", include_str!("../python/corrections/securityhub.py")),
+    ("lab_streams", include_str!("../python/corrections/streams.py")),
 ];
 
 /// One difference between moto and AWS.
@@ -86,6 +91,7 @@ type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>
 
 /// Every quirk, in the order in which S3 makes these checks.
 pub static QUIRKS: &[Quirk] = &[
+    services::PRESIGNED,
     services::CALLER_IDENTITY,
     ec2::DRY_RUN,
     buckets::UNKNOWN_SUB_RESOURCE,
@@ -102,11 +108,15 @@ pub static QUIRKS: &[Quirk] = &[
     access::BLOCK_PUBLIC_ACLS,
     access::BLOCK_PUBLIC_POLICY,
     access::POLICY_STATUS,
+    access::CONDITIONS,
     access::EFFECTIVE_ACL,
     buckets::FRESH_OWNERSHIP,
     buckets::FRESH_BLOCK,
     buckets::DEFAULT_ENCRYPTION,
     access::PUT_POLICY_ANSWER,
+    lock::LOCKED_VERSIONS,
+    lock::LOCK_CHECKSUM,
+    lock::LOCK_CHECKSUM_ANSWER,
     settings::ROOT_ELEMENTS,
     settings::ACL_GRANTS,
     settings::BLOCKED_ENCRYPTION_TYPES,
@@ -130,8 +140,14 @@ pub static QUIRKS: &[Quirk] = &[
     kms::MANAGED_KEYS,
     kms::KEY_NAMES,
     kms::KEY_STATES,
+    dynamodb::TRANSACTIONS,
+    dynamodb::REQUEST_TOKENS,
+    dynamodb::ITEM_SIZES,
+    dynamodb::MADE_BY_UPDATE,
     records::EVALUATIONS,
     records::FINDINGS,
+    records::IMPORTED,
+    streams::RECORDS,
     services::NOT_IMPLEMENTED,
     services::REQUEST_ID,
 ];
@@ -283,7 +299,9 @@ impl<'a> Scene<'a> {
             return self.moto.send(request).await;
         }
         // Nothing that the lab asks for itself depends on these.
-        if ["ec2", "iam", "kms", "config", "securityhub", "dynamodb", "sts"].contains(&self.call.service.as_str()) {
+        if ["ec2", "iam", "kms", "config", "securityhub", "dynamodb", "sns", "sqs", "sts"]
+            .contains(&self.call.service.as_str())
+        {
             return self.moto.send(request).await;
         }
         let about = self.name().filter(|_| !self.is_s3(&["CreateBucket", "DeleteBucket"])).unwrap_or_default();
@@ -330,7 +348,7 @@ fn text_in(body: &[u8], element: &str) -> Option<String> {
 }
 
 /// Whether a text fits a pattern with `*` and `?`.
-fn wildcard(pattern: &str, text: &str) -> bool {
+pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
         (None, None) => true,
         (Some('*'), _) => {

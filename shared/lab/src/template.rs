@@ -3,8 +3,14 @@
 //!
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html>
 
+mod mappings;
 mod resolve;
+mod resources;
 pub mod yaml;
+
+pub use mappings::MappingSpec;
+pub(crate) use resolve::STREAM;
+pub use resources::ResourceSpec;
 
 use resolve::Resolver;
 use serde_json::{Map, Value};
@@ -44,6 +50,9 @@ impl Default for World {
 pub struct Template {
     /// The functions, in the order of their logical ids.
     pub functions: Vec<FunctionSpec>,
+    /// What else the lab deploys: tables, buckets, topics, queues, keys and what belongs to them, in the order of their
+    /// logical ids.
+    pub resources: Vec<ResourceSpec>,
 }
 
 /// One function, as it would be deployed.
@@ -69,6 +78,10 @@ pub struct FunctionSpec {
     pub rules: Vec<RuleSpec>,
     /// Its enabled schedules. The lab has no clock: they wait to be fired.
     pub schedules: Vec<ScheduleSpec>,
+    /// The enabled mappings that hand it the records of a table's stream.
+    pub mappings: Vec<MappingSpec>,
+    /// The statements of the policies that its role spells out, resolved.
+    pub permissions: Vec<Value>,
     /// How often Lambda calls again after an error, when the caller does not wait. Lambda's default is 2.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
     pub max_retries: u32,
@@ -111,6 +124,7 @@ impl Template {
         let document = yaml::parse(text)?;
         let resolver = Resolver::new(&document, world)?;
         let globals = document.pointer("/Globals/Function").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        let resources = resources::read(&resolver)?;
         let mut functions = Vec::new();
         for (logical_id, resource) in resolver.resources() {
             if !is_function(resource) || !resolver.exists(logical_id)? {
@@ -121,7 +135,7 @@ impl Template {
                 Function { logical_id, resource, properties: merged(&globals, &own), resolver: &resolver }.spec()?,
             );
         }
-        Ok(Self { functions })
+        Ok(Self { functions, resources })
     }
 }
 
@@ -175,6 +189,8 @@ impl Function<'_> {
             reserved_concurrency: self.number("/ReservedConcurrentExecutions")?,
             rules: self.rules()?,
             schedules: self.schedules()?,
+            mappings: self.mappings()?,
+            permissions: self.permissions()?,
             max_retries: self.number("/EventInvokeConfig/MaximumRetryAttempts")?.unwrap_or(2),
         })
     }

@@ -85,6 +85,12 @@ fn event_name(call: &Call) -> Option<String> {
         // Data events.
         "lambda" if call.operation == "Invoke" => return None,
         "events" if call.operation == "PutEvents" => return None,
+        // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/logging-using-cloudtrail.html
+        "dynamodb" if call.operation.ends_with("Item") || call.operation.ends_with("Items") => return None,
+        // https://docs.aws.amazon.com/sns/latest/dg/logging-using-cloudtrail.html
+        "sns" if call.operation.starts_with("Publish") => return None,
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-logging-using-cloudtrail.html
+        "sqs" if call.operation.contains("Message") => return None,
         _ => &call.operation,
     };
     Some(name.to_owned())

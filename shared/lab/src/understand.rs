@@ -203,6 +203,9 @@ fn named(service: &str, request: &ApiRequest) -> Option<String> {
         "ec2" => &["GroupId", "NetworkInterfaceId", "InstanceId", "GroupId.1", "NetworkInterfaceId.1", "InstanceId.1"],
         "iam" => &["AccessKeyId", "UserName"],
         "kms" => &["KeyId"],
+        "dynamodb" => return table(request),
+        "sns" => &["TopicArn", "TargetArn"],
+        "sqs" => &["QueueUrl"],
         _ => return None,
     };
     if request.headers.contains_key("x-amz-target") {
@@ -211,6 +214,18 @@ fn named(service: &str, request: &ApiRequest) -> Option<String> {
     }
     let fields = form(request);
     names.iter().find_map(|name| fields.iter().find(|(field, _)| field == name)).map(|(_, value)| value.clone())
+}
+
+/// The table that a call of DynamoDB names, if it is one: by its name, also where the call gives its ARN.
+fn table(request: &ApiRequest) -> Option<String> {
+    let all = tables(&serde_json::from_slice(&request.body).unwrap_or_default());
+    let mut names: Vec<_> =
+        all.iter().map(|table| table.rsplit_once(":table/").map_or(&**table, |(_, name)| name)).collect();
+    names.dedup();
+    match names.as_slice() {
+        [name] => Some((*name).to_owned()),
+        _ => None,
+    }
 }
 
 /// The function that a call of Lambda's Invoke names.
@@ -232,6 +247,15 @@ fn action(request: &ApiRequest) -> Option<String> {
     let named = |fields: Vec<(String, String)>| fields.into_iter().find(|(name, _)| name == "Action");
     let found = form_sent.then(|| named(form(request))).flatten().or_else(|| named(request.query()));
     found.map(|(_, value)| value)
+}
+
+/// The tables that a request to DynamoDB names, as it names them.
+pub(crate) fn tables(body: &serde_json::Value) -> std::collections::BTreeSet<String> {
+    let text = |value: &serde_json::Value| value.get("TableName").and_then(|name| name.as_str()).map(str::to_owned);
+    let transaction = body.get("TransactItems").and_then(|items| items.as_array()).into_iter().flatten();
+    let parts = transaction.filter_map(|item| item.as_object()).flat_map(|item| item.values());
+    let batch = body.get("RequestItems").and_then(|items| items.as_object()).into_iter().flatten();
+    parts.chain([body]).filter_map(text).chain(batch.map(|(table, _)| table.clone())).collect()
 }
 
 /// The names and values of a form body, decoded.
@@ -292,6 +316,18 @@ mod tests {
             .header("x-amz-target", "DynamoDB_20120810.DescribeTable");
         let call = understand(dynamo, &known);
         assert_eq!((call.operation.as_str(), call.writes), ("DescribeTable", false));
+        let table = |body: &str| {
+            let request = signed(Method::POST, "/", "dynamodb", "us-east-1");
+            let request = request.header("x-amz-target", "DynamoDB_20120810.TransactWriteItems").body(body.to_owned());
+            let call = understand(request, &known);
+            assert!(call.writes);
+            call.resource
+        };
+        let (put, delete) = (r#"{"Put":{"TableName":"ledger"}}"#, r#"{"Delete":{"TableName":"other"}}"#);
+        assert_eq!(table(&format!(r#"{{"TransactItems":[{put},{put}]}}"#)).as_deref(), Some("ledger"));
+        assert_eq!(table(&format!(r#"{{"TransactItems":[{put},{delete}]}}"#)), None);
+        let arn = r#"{"TableName":"arn:aws:dynamodb:us-east-1:111122223333:table/ledger"}"#;
+        assert_eq!(table(arn).as_deref(), Some("ledger"));
         let rest = signed(Method::POST, "/detector", "guardduty", "us-east-1");
         assert_eq!(understand(rest, &known).operation, "Unknown");
     }

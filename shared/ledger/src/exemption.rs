@@ -283,7 +283,9 @@ mod tests {
         assert_eq!(read.expires.unix_timestamp(), 1_801_440_000); // 2027-02-01T00:00:00Z
         let all = Exemption::of_tag("all until 2027-01-31 by a: b", &ours(), "clinic-scans").unwrap();
         assert_eq!(all.covers("s3-public-acl", &ours(), "clinic-scans"), Covers::Yes);
-        for wrong in ["", "true", "all", "all until soon by a: b", "all until 2027-02-30 by a: b", "all until 2027-01-31 by : b"] {
+        for wrong in
+            ["", "true", "all", "all until soon by a: b", "all until 2027-02-30 by a: b", "all until 2027-01-31 by : b"]
+        {
             assert!(Exemption::of_tag(wrong, &ours(), "clinic-scans").is_err(), "{wrong}");
         }
     }

@@ -8,7 +8,7 @@ use crate::deployment::{self, Deployment, EXEMPTION, Posture, SETTINGS};
 use crate::exemption::Exemption;
 use crate::standing::{Last, Lease, Return, Spot, Standing};
 use crate::store::{Index, Item, Key, Store, Trouble, Write};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -164,6 +164,10 @@ impl Ledger {
         now: OffsetDateTime,
     ) -> Result<Held, Refusal> {
         let (id, began) = named(record)?;
+        // The version alone would let whoever saw the lease take it.
+        if look.standing.taken(now, id).is_some() {
+            return Err(Refusal::Taken);
+        }
         let until = now + LEASE;
         let key = Key::new(look.spot.partition(), record_key(began, id));
         let mut standing = look.standing.clone();
@@ -181,19 +185,35 @@ impl Ledger {
     }
 
     /// Puts another intent in the place of one whose plan came to nothing, under the same lease.
+    ///
+    /// # Errors
+    /// [`Refusal::Taken`] if the lease is no longer ours; otherwise as [`Ledger::intend`].
     pub async fn intend_again(
         &self,
-        held: Held,
+        held: &Held,
         record: &Value,
         budget: Option<Budget>,
         now: OffsetDateTime,
     ) -> Result<Held, Refusal> {
         let until = now + LEASE;
-        let mut held = Held { version: held.version + 1, record_version: held.record_version + 1, until, ..held };
-        if let Some(lease) = &mut held.standing.lease {
-            lease.until = until;
+        let mut held = Held { record_version: held.record_version + 1, until, ..held.clone() };
+        for _ in 0..3 {
+            held.version += 1;
+            if let Some(lease) = &mut held.standing.lease {
+                lease.until = until;
+            }
+            match self.hold(held.clone(), record, budget, Vec::new(), now).await {
+                Err(Refusal::Taken) => {}
+                answer => return answer,
+            }
+            // A note of somebody else's, if the lease is still ours.
+            let ours = held.standing.lease.take();
+            (held.standing, held.version) = self.standing(&held.spot).await.map_err(Refusal::Trouble)?;
+            if held.standing.lease.as_ref().map(|lease| &lease.holder) != ours.as_ref().map(|lease| &lease.holder) {
+                break;
+            }
         }
-        self.hold(held, record, budget, Vec::new(), now).await
+        Err(Refusal::Taken)
     }
 
     async fn hold(
@@ -233,16 +253,30 @@ impl Ledger {
         window: Duration,
         now: OffsetDateTime,
     ) -> Result<(), Trouble> {
-        let mut held = Held { version: held.version + 1, record_version: held.record_version + 1, ..held };
-        held.standing.lease = None;
-        held.standing.unfinished = None;
-        held.standing.last = None;
-        held.standing.returns.retain(|each| each.at > now - window);
-        if let Some(by) = brought_back {
+        let mut held = Held { record_version: held.record_version + 1, ..held };
+        let ours = held.standing.lease.take().map(|lease| lease.holder);
+        let back = brought_back.map(|by| {
             let record = named(record).map(|(id, _)| id.to_owned()).unwrap_or_default();
-            held.standing.returns.push(Return { at: now, by, record });
+            Return { at: now, by, record }
+        });
+        for _ in 0..3 {
+            held.version += 1;
+            held.standing.lease = None;
+            held.standing.unfinished = None;
+            held.standing.last = None;
+            held.standing.returns.retain(|each| each.at > now - window);
+            held.standing.returns.extend(back.clone());
+            let writes = [held.standing_item().map_err(Refusal::into_trouble)?, held.record_item(record)];
+            match self.store.write(&writes).await {
+                // A note of somebody else's, if the lease is still ours.
+                Err(Trouble::Conflict(0)) => (held.standing, held.version) = self.standing(&held.spot).await?,
+                answer => return answer,
+            }
+            if held.standing.lease.as_ref().map(|lease| &lease.holder) != ours.as_ref() {
+                break;
+            }
         }
-        self.store.write(&[held.standing_item().map_err(Refusal::into_trouble)?, held.record_item(record)]).await
+        Err(Trouble::Conflict(0))
     }
 
     /// Puts the result of a record whose opener died in its place. `look` says which record that is; it is what
@@ -264,10 +298,11 @@ impl Ledger {
         Ok(after)
     }
 
-    /// The record that was opened for this resource and has no result, if whoever opened it is dead.
-    pub async fn unfinished(&self, look: &Look, now: OffsetDateTime) -> Result<Option<Item>, Trouble> {
+    /// The record that was opened for this resource and has no result, if whoever opened it is dead: its lease has ended, or
+    /// it was an earlier try of the asker's own request.
+    pub async fn unfinished(&self, look: &Look, now: OffsetDateTime, asker: &str) -> Result<Option<Item>, Trouble> {
         let Some(sk) = &look.standing.unfinished else { return Ok(None) };
-        if look.standing.lease.as_ref().is_some_and(|lease| lease.until > now) {
+        if look.standing.taken(now, asker).is_some() {
             return Ok(None);
         }
         self.store.get(&Key::new(look.spot.partition(), sk.as_str())).await
@@ -287,14 +322,17 @@ impl Ledger {
         now: OffsetDateTime,
     ) -> Result<Noted, Refusal> {
         let digest = approval::hex(&Sha256::digest(serde_json::to_string(says).unwrap_or_default()));
-        if look.standing.last.as_ref().is_some_and(|last| last.digest == digest && last.at > now - SAID) {
+        let says_it = |standing: &Standing, digest: &str| {
+            standing.last.as_ref().is_some_and(|last| last.digest == digest && last.at > now - SAID)
+        };
+        if says_it(&look.standing, &digest) {
             return Ok(Noted::Known);
         }
         let (id, began) = named(record)?;
         let mut held = Held {
             spot: look.spot.clone(),
             until: now,
-            standing: Standing { last: Some(Last { digest, at: now }), ..look.standing.clone() },
+            standing: Standing { last: Some(Last { digest: digest.clone(), at: now }), ..look.standing.clone() },
             version: look.version + 1,
             record: Key::new(look.spot.partition(), record_key(began, id)),
             record_version: 1,
@@ -304,9 +342,12 @@ impl Ledger {
             writes.extend(also.iter().cloned());
             match self.store.write(&writes).await {
                 Ok(()) => return Ok(Noted::New),
-                // Somebody works on it at this moment; what they keep of it stays.
+                // Somebody works on it at this moment, and what they keep of it stays; or they said the same.
                 Err(Trouble::Conflict(0)) => {
                     let (standing, version) = self.standing(&look.spot).await.map_err(Refusal::Trouble)?;
+                    if says_it(&standing, &digest) {
+                        return Ok(Noted::Known);
+                    }
                     held.standing = Standing { last: held.standing.last.take(), ..standing };
                     held.version = version + 1;
                 }
@@ -341,11 +382,21 @@ impl Ledger {
         Ok(items.into_iter().map(|item| item.body).collect())
     }
 
-    /// The record with this id.
+    /// The record with this id. A request that was delivered twice has two; then it is the newest that wrote something.
     pub async fn record(&self, id: &str) -> Result<Option<Value>, Trouble> {
-        let Some(found) = self.store.find(Index::Id, id).await?.into_iter().next() else { return Ok(None) };
-        // The index may lag; the table does not.
-        Ok(self.store.get(&found.key).await?.map(|item| item.body))
+        let mut found = self.store.find(Index::Id, id).await?;
+        found.sort_by(|a, b| b.key.sk.cmp(&a.key.sk));
+        let mut newest = None;
+        for item in found {
+            // The index may lag; the table does not.
+            let Some(Item { body, .. }) = self.store.get(&item.key).await? else { continue };
+            let outcome = body.get("outcome").map(crate::Outcome::deserialize);
+            if outcome.is_some_and(|outcome| outcome.is_ok_and(crate::Outcome::wrote)) {
+                return Ok(Some(body));
+            }
+            newest.get_or_insert(body);
+        }
+        Ok(newest)
     }
 
     /// What happened in an account on a day (`2026-01-15`), in the order in which it began.
@@ -405,14 +456,21 @@ impl Ledger {
 
     /// Puts an exemption in, or one that was changed in its place.
     pub async fn exempt(&self, exemption: &Exemption, version: u64) -> Result<(), Trouble> {
+        let written = self.store.write(&[Self::exemption_write(exemption, version)]).await;
         self.forget();
-        self.store.write(&[Self::exemption_write(exemption, version)]).await
+        written
+    }
+
+    /// The write that takes an exemption out.
+    pub fn unexempt_write(id: &str, version: u64) -> Write {
+        Write::Delete(Key::new(deployment::PARTITION, format!("{EXEMPTION}{id}")), version)
     }
 
     /// Takes an exemption out.
     pub async fn unexempt(&self, id: &str, version: u64) -> Result<(), Trouble> {
+        let written = self.store.write(&[Self::unexempt_write(id, version)]).await;
         self.forget();
-        self.store.write(&[Write::Delete(Key::new(deployment::PARTITION, format!("{EXEMPTION}{id}")), version)]).await
+        written
     }
 
     /// Changes the live settings. Tried again while others change them.

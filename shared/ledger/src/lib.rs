@@ -17,8 +17,14 @@
 //! Two indexes: `by-id` (a record by its id) and `by-day` (what happened in an account on a day).
 
 mod approval;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod deployment;
+mod dynamo;
 mod exemption;
+#[cfg(any(test, feature = "testing"))]
+mod faulty;
+mod file;
 mod ledger;
 mod memory;
 mod outcome;
@@ -27,7 +33,11 @@ mod store;
 
 pub use approval::{Approval, ApprovalState};
 pub use deployment::{Deployment, Posture, Stop};
+pub use dynamo::Dynamo;
 pub use exemption::{Covers, Exemption, TAG};
+#[cfg(any(test, feature = "testing"))]
+pub use faulty::{Act, Call, Faulty, Turn};
+pub use file::File;
 pub use ledger::{Budget, Held, LEASE, Ledger, Look, Noted, Refusal};
 pub use memory::Memory;
 pub use outcome::{Mode, Outcome};

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use std::fmt::{Debug, Display};
 use time::OffsetDateTime;
 use triggers::ids::{AccountId, Region};
-use triggers::{ApiCall, ConfigRule, Resource};
+use triggers::{ApiCall, Cause, ConfigRule, Resource};
 
 /// The facts about a control that are data: what the template, the docs and the tables are made from or held against.
 #[derive(Debug, Serialize)]
@@ -169,6 +169,10 @@ pub struct Occasion {
     pub now: OffsetDateTime,
     /// The AWS Config rule that fired, with its parameters, as far as the event brings them.
     pub rule: Option<ConfigRule>,
+    /// Who or what caused the look, as far as the event tells.
+    pub cause: Option<Cause>,
+    /// The API call that caused it, if one did. A hint: what is so is what is read.
+    pub call: Option<ApiCall>,
 }
 
 /// One page of a listing.
@@ -257,10 +261,9 @@ pub trait Cloud<C: Control> {
     }
 
     /// The resource's tags, keys and values; none for what has no tags, and none if there is no such resource. Exemptions by tag
-    /// and the mark of health data are looked for among them.
-    async fn tags(&self, _place: &Place<C::Target>) -> Result<Vec<(String, String)>, Fault> {
-        Ok(Vec::new())
-    }
+    /// and the mark of health data are looked for among them. What could not be read is a fault: nobody is to take it for
+    /// no tags.
+    async fn tags(&self, place: &Place<C::Target>) -> Result<Vec<(String, String)>, Fault>;
 
     /// One page of the resources that a sweep is to look at, from `after` on: those of the account and region, less what
     /// the listing itself shows to be fine.

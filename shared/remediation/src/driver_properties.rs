@@ -253,10 +253,11 @@ impl Control for Final {
 #[test]
 fn what_cannot_be_taken_back_never_runs_unattended() {
     let of = |order| {
-        let Request { place, named, trigger, cause, rule, announces_drift, reason, overrides, .. } = request();
-        Request::<Final> { place, named, order, trigger, cause, rule, announces_drift, reason, overrides }
+        let Request { place, named, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides, .. } =
+            request();
+        Request::<Final> { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides }
     };
     let settings = crate::toy::settings(Mode::Enforce);
-    assert_eq!(gate::mode(&of(Order::Fix(None)), &settings), Ok(Mode::Plan));
-    assert_eq!(gate::mode(&of(Order::Fix(Some(Mode::Enforce))), &settings), Ok(Mode::Enforce));
+    assert_eq!(gate::mode(&of(Order::Fix(None)), &settings, None), Ok(Mode::Approve));
+    assert_eq!(gate::mode(&of(Order::Fix(Some(Mode::Enforce))), &settings, None), Ok(Mode::Enforce));
 }

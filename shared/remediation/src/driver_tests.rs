@@ -1,6 +1,7 @@
 //! The driver against a cloud that misbehaves. Time is tokio's, paused: no test waits for real.
 
 use super::*;
+use crate::settings::Mode;
 use crate::toy::{
     Call, Door, Doors, House, OPEN, SHUT, Step, THEIRS, Turn, account, conflict, denied, manual, now, region, request,
     run, throttled, within,
@@ -97,7 +98,7 @@ async fn enforcing_by_hand_where_only_plans_are_made_needs_an_override() {
     let house = scripted([]);
     let record = run(&house, &manual(Order::Fix(Some(Mode::Enforce)), &[]), Mode::Plan).await;
     assert_eq!((record.outcome, record.refused_by.as_deref()), (Outcome::Refused, Some("mode")));
-    assert!(house.calls().is_empty());
+    assert!(house.writes().is_empty());
     assert!(record.why.contains(r#""override": ["mode"]"#), "{}", record.why);
 
     let record = run(&house, &manual(Order::Fix(Some(Mode::Enforce)), &["mode"]), Mode::Plan).await;

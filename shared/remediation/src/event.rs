@@ -4,8 +4,10 @@
 
 use crate::control::{Control, Place, Safety, Scope};
 use crate::settings::Mode;
+use ledger::Approval;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Duration;
 use time::OffsetDateTime;
 use triggers::ids::{AccountId, Region, shown};
 use triggers::{Act, ManualMode, Notice};
@@ -50,12 +52,16 @@ pub struct Request<C: Control> {
     pub trigger: Trigger,
     /// Who or what caused it; none for a manual request, whose caller Lambda does not name.
     pub cause: Option<Cause>,
+    /// The API call behind it, if it was one.
+    pub call: Option<ApiCall>,
     /// The AWS Config rule that fired, if one did.
     pub rule: Option<ConfigRule>,
     /// Whether the event announces drift (see [`Control::announces_drift`]).
     pub announces_drift: bool,
     /// What a manual request gives as its reason: a ticket number, as a rule.
     pub reason: Option<String>,
+    /// Who asks, by hand: the caller's ARN as AWS reports it.
+    pub asked_by: Option<String>,
     /// Gates and guards that a manual request overrides by name.
     pub overrides: Vec<String>,
 }
@@ -75,6 +81,8 @@ pub struct Sweep {
     pub rule: Option<ConfigRule>,
     /// What a manual request gives as its reason.
     pub reason: Option<String>,
+    /// Who asks, by hand: the caller's ARN as AWS reports it.
+    pub asked_by: Option<String>,
     /// Gates and guards that a manual request overrides by name.
     pub overrides: Vec<String>,
 }
@@ -88,9 +96,11 @@ impl Sweep {
             order: Order::Fix(self.mode),
             trigger: self.trigger,
             cause: None,
+            call: None,
             rule: self.rule.clone(),
             announces_drift: false,
             reason: self.reason.clone(),
+            asked_by: self.asked_by.clone(),
             overrides: self.overrides.clone(),
         }
     }
@@ -101,8 +111,21 @@ impl Sweep {
 pub enum Order {
     /// Bring the resource to its desired state. Under the deployment's mode if none is given.
     Fix(Option<Mode>),
+    /// Carry out the plan that a person approved.
+    Approved(Box<Decided>),
     /// Take back what this record of ours says was done.
     Undo(Box<Past>),
+}
+
+/// A plan that a person approved.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The plan.
+    pub approval: Approval,
+    /// The version of its item in the ledger.
+    pub version: u64,
+    /// Who approved it: the caller's ARN as AWS reports it.
+    pub by: String,
 }
 
 /// What an undo needs of a record.
@@ -120,6 +143,14 @@ pub struct Past {
     pub before: Value,
     /// The resource's state after, as the control's `State`.
     pub after: Value,
+    /// For how long the control is to leave the resource alone after the undo.
+    #[serde(skip, default = "leave_alone")]
+    pub leave_alone: Duration,
+}
+
+/// Long enough to find out why it had to be undone.
+fn leave_alone() -> Duration {
+    Duration::from_hours(24)
 }
 
 /// A record's resource.
@@ -161,7 +192,7 @@ fn try_work<C: Control>(notice: &Notice, own: Own<'_>) -> Result<(Vec<Work<C>>, 
         return undo::<C>(notice, record).map(|work| (vec![work], Vec::new())).map_err(Unread::Rejected);
     }
     if notice.manual.as_ref().is_some_and(|manual| manual.mode == Some(ManualMode::Undo)) {
-        let why = "mode is undo, and there is no record to undo: pass the record as \"record\"";
+        let why = "mode is undo, and there is no record to undo: pass the record, or its id, as \"record\"";
         return Err(Unread::Rejected(why.to_owned()));
     }
     // What is asked of this very function, and names no place, means the function's own. An event that names none is not
@@ -181,11 +212,12 @@ fn try_work<C: Control>(notice: &Notice, own: Own<'_>) -> Result<(Vec<Work<C>>, 
         Some(_) => Some(Mode::Plan),
     };
     let reason = manual.and_then(|manual| manual.reason.clone());
+    let asked_by = manual.and_then(|manual| manual.asked_by.clone());
     let overrides = manual.map(|manual| manual.overrides.clone()).unwrap_or_default();
     let everything = manual.and_then(|manual| manual.resource.as_deref()) == Some(EVERYTHING);
     if notice.act == Act::Sweep || everything {
         let (trigger, rule) = (notice.trigger, notice.rule.clone());
-        let sweep = Sweep { account, region, mode, trigger, rule, reason, overrides };
+        let sweep = Sweep { account, region, mode, trigger, rule, reason, asked_by, overrides };
         return Ok((vec![Work::All(sweep)], Vec::new()));
     }
     let (mut work, mut unread) = (Vec::new(), Vec::new());
@@ -201,9 +233,11 @@ fn try_work<C: Control>(notice: &Notice, own: Own<'_>) -> Result<(Vec<Work<C>>, 
                 order: Order::Fix(mode),
                 trigger: notice.trigger,
                 cause: notice.cause.clone(),
+                call: notice.call.clone(),
                 rule: notice.rule.clone(),
                 announces_drift: notice.call.as_ref().is_some_and(C::announces_drift),
                 reason: reason.clone(),
+                asked_by: asked_by.clone(),
                 overrides: overrides.clone(),
             }))),
             Err(why) => unread.push(Unread::Rejected(why)),
@@ -305,7 +339,11 @@ fn undo<C: Control>(notice: &Notice, record: &Value) -> Result<Work<C>, String> 
     }
     let past = Past::deserialize(record)
         .map_err(|error| format!("the record cannot be read: {}", shown(&error.to_string())))?;
-    let past = Past { id: past.id.chars().filter(|c| !c.is_control()).take(512).collect(), ..past };
+    let past = Past {
+        id: past.id.chars().filter(|c| !c.is_control()).take(512).collect(),
+        leave_alone: manual.leave_alone.unwrap_or(past.leave_alone),
+        ..past
+    };
     let id = C::ABOUT.id;
     if past.control != id {
         return Err(format!("the record was made by control {}, and this function is {id}", shown(&past.control)));
@@ -329,9 +367,11 @@ fn undo<C: Control>(notice: &Notice, record: &Value) -> Result<Work<C>, String> 
         order: Order::Undo(Box::new(past)),
         trigger: notice.trigger,
         cause: None,
+        call: None,
         rule: None,
         announces_drift: false,
         reason: manual.reason.clone(),
+        asked_by: manual.asked_by.clone(),
         overrides: manual.overrides.clone(),
     })))
 }

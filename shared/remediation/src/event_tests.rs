@@ -76,6 +76,11 @@ fn asks(resource: &str) -> Manual {
         reason: None,
         overrides: Vec::new(),
         record: None,
+        recall: None,
+        decision: None,
+        leave_alone: None,
+        caller: None,
+        asked_by: None,
     }
 }
 

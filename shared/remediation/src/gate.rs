@@ -4,7 +4,10 @@
 
 use crate::control::{Control, Place, Safety, Scope};
 use crate::event::{Order, Request};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Limits, Mode, Settings};
+use ledger::{Posture, Standing};
+use time::OffsetDateTime;
+use triggers::ids::shown;
 
 /// A gate or a control's guard that said no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub struct Refusal {
 /// us answer ourselves.
 pub fn own_doing<C: Control>(request: &Request<C>, settings: &Settings) -> bool {
     let role = request.cause.as_ref().and_then(|cause| cause.role.as_deref());
-    role.is_some() && role == settings.role_arn.as_deref()
+    role.is_some_and(|role| settings.role_arns.iter().any(|ours| ours == role))
 }
 
 /// The gates that need no look at the resource: is its account ours to change, and its region? `place` is where the
@@ -52,25 +55,76 @@ pub fn place<C: Control>(request: &Request<C>, place: &Place<C::Target>, setting
     Ok(())
 }
 
-/// The mode that a fix runs under. A manual request can ask for less than the deployment's mode, and for more only by
-/// overriding the gate.
-pub fn mode<C: Control>(request: &Request<C>, settings: &Settings) -> Result<Mode, Refusal> {
+/// The kill switch: while it is on, nothing is written. A person can override it by name; the record shows that.
+pub fn kill_switch<C: Control>(request: &Request<C>, posture: &Posture) -> Result<(), Refusal> {
+    match &posture.stop {
+        Some(stop) if !overridden(request, "kill-switch") => Err(Refusal {
+            by: "kill-switch".to_owned(),
+            why: format!(
+                "everything was stopped by {} ({}); suture resume lets it go on, and \"override\": [\"kill-switch\"] in a \
+                 manual request this one write",
+                shown(&stop.by),
+                shown(&stop.reason)
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The mode that a request runs under. `posture` is what the ledger says, where there is a ledger. A manual request can ask
+/// for less than the control's mode, and for more only by overriding the gate.
+pub fn mode<C: Control>(request: &Request<C>, settings: &Settings, posture: Option<&Posture>) -> Result<Mode, Refusal> {
+    let live = posture.and_then(|posture| posture.mode_of(C::ABOUT.id)).unwrap_or(settings.mode);
     match &request.order {
-        // Taking something back is a person's decision in itself, and must work after the robot was stopped.
-        Order::Undo(_) => Ok(Mode::Enforce),
+        // Both are a person's decision in themselves.
+        Order::Undo(_) | Order::Approved(_) => Ok(Mode::Enforce),
         // What cannot be taken back never runs unattended.
-        Order::Fix(None) if C::ABOUT.safety == Safety::Irreversible => Ok(Mode::Plan),
-        Order::Fix(None) => Ok(settings.mode),
-        Order::Fix(Some(Mode::Plan)) => Ok(Mode::Plan),
-        Order::Fix(Some(Mode::Enforce)) if settings.mode == Mode::Enforce || overridden(request, "mode") => {
-            Ok(Mode::Enforce)
-        }
-        Order::Fix(Some(Mode::Enforce)) => Err(Refusal {
+        Order::Fix(None) if C::ABOUT.safety == Safety::Irreversible => Ok(live.min(Mode::Approve)),
+        Order::Fix(None) => Ok(live),
+        Order::Fix(Some(asked)) if *asked <= live || overridden(request, "mode") => Ok(*asked),
+        Order::Fix(Some(asked)) => Err(Refusal {
             by: "mode".to_owned(),
-            why: "this deployment only plans; to write all the same, add \"override\": [\"mode\"] to the request"
-                .to_owned(),
+            why: format!(
+                "the mode of {} is {}, and the request asks for {}; to do it all the same, add \"override\": [\"mode\"] to \
+                 it, or change the mode: suture mode {} {}",
+                C::ABOUT.id,
+                live.name(),
+                asked.name(),
+                C::ABOUT.id,
+                asked.name()
+            ),
         }),
     }
+}
+
+/// Whether somebody or something keeps undoing what we do. Then doing it again is noise, and may be harm.
+pub fn flapping<C: Control>(
+    request: &Request<C>,
+    standing: &Standing,
+    limits: &Limits,
+    now: OffsetDateTime,
+) -> Result<(), Refusal> {
+    let returns: Vec<_> = standing.returns_since(now - limits.flap_window).collect();
+    if returns.len() < limits.flaps || overridden(request, "flapping") || !matches!(request.order, Order::Fix(_)) {
+        return Ok(());
+    }
+    let mut by: Vec<&str> = Vec::new();
+    for each in &returns {
+        let name = each.by.as_deref().unwrap_or("nobody that an event named");
+        if !by.contains(&name) {
+            by.push(name);
+        }
+    }
+    Err(Refusal {
+        by: "flapping".to_owned(),
+        why: format!(
+            "it was brought back {} times in {} hours, and each time undone again, by: {}; see to that first, then add \
+             \"override\": [\"flapping\"] to a manual request, or exempt it",
+            returns.len(),
+            limits.flap_window.as_secs() / 3600,
+            by.join("; ")
+        ),
+    })
 }
 
 /// Whether the request overrides the gate or guard of this name.
@@ -151,9 +205,10 @@ mod tests {
     #[test]
     fn where_calls_name_no_account_only_our_own_is_meant() {
         let of = |id: &str, at: &str| {
-            let Request { place, named, order, trigger, cause, rule, announces_drift, reason, overrides } = request();
+            let Request { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides } =
+                request();
             let place = Place { account: account(id), region: region(at), ..place };
-            Request::<AtHome> { place, named, order, trigger, cause, rule, announces_drift, reason, overrides }
+            Request::<AtHome> { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides }
         };
         let both = Settings { accounts: vec![account(OURS), account(THEIRS)], ..settings(Mode::Enforce) };
         let check = |request: &Request<AtHome>, settings: &Settings| place(request, &request.place, settings);
@@ -167,23 +222,68 @@ mod tests {
 
     #[test]
     fn nobody_gets_more_than_the_deployments_mode_by_asking_alone() {
-        use Mode::{Enforce, Plan};
+        use Mode::{Approve, Enforce, Plan};
         let table = [
             (Order::Fix(None), &[][..], Plan, Some(Plan)),
+            (Order::Fix(None), &[], Approve, Some(Approve)),
             (Order::Fix(None), &[], Enforce, Some(Enforce)),
             (Order::Fix(Some(Plan)), &[], Plan, Some(Plan)),
             (Order::Fix(Some(Plan)), &["mode"], Enforce, Some(Plan)),
             (Order::Fix(Some(Enforce)), &[], Enforce, Some(Enforce)),
+            (Order::Fix(Some(Enforce)), &[], Approve, None),
             (Order::Fix(Some(Enforce)), &[], Plan, None),
             (Order::Fix(Some(Enforce)), &["account"], Plan, None),
             (Order::Fix(Some(Enforce)), &["mode"], Plan, Some(Enforce)),
         ];
-        for (order, overrides, deployment, expected) in table {
+        for (order, overrides, live, expected) in table {
             let request = manual(order, overrides);
-            let given = mode(&request, &settings(deployment));
-            assert_eq!(given.as_ref().ok(), expected.as_ref(), "{:?} in {deployment:?}", request.order);
-            assert!(given.is_ok() || given.is_err_and(|refusal| refusal.by == "mode"));
+            // From the deployment, from the ledger for all, from the ledger for this control: the nearest counts.
+            let for_all = Posture { mode: Some(live), ..Posture::default() };
+            let modes = [("toy-open-door".to_owned(), live)].into();
+            let for_one = Posture { mode: Some(Plan), modes, ..Posture::default() };
+            for (deployment, posture) in [(live, None), (Enforce, Some(&for_all)), (Enforce, Some(&for_one))] {
+                let given = mode(&request, &settings(deployment), posture);
+                assert_eq!(given.as_ref().ok(), expected.as_ref(), "{:?} in {live:?}", request.order);
+                assert!(given.is_ok() || given.is_err_and(|refusal| refusal.by == "mode"));
+            }
         }
+    }
+
+    #[test]
+    fn a_stop_stops_everything_but_what_names_it() {
+        let at = time::OffsetDateTime::UNIX_EPOCH;
+        let stop = ledger::Stop { by: "alice".to_owned(), reason: "INC-1".to_owned(), at };
+        let stopped = Posture { stop: Some(stop), ..Posture::default() };
+        for (request, passes) in [
+            (request(), false),
+            (manual(Order::Fix(Some(Mode::Enforce)), &["mode", "account"]), false),
+            (manual(Order::Fix(Some(Mode::Enforce)), &["kill-switch"]), true),
+        ] {
+            let given = kill_switch(&request, &stopped);
+            assert_eq!(given.is_ok(), passes, "{request:?}");
+            assert!(given.is_ok() || given.is_err_and(|no| no.why.contains("alice") && no.why.contains("INC-1")));
+            assert_eq!(kill_switch(&request, &Posture::default()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_comes_back_too_often_is_left_alone_and_who_undoes_it_is_said() {
+        let now = crate::toy::now();
+        let back = |hours: i64, by: Option<&str>| ledger::Return {
+            at: now - time::Duration::hours(hours),
+            by: by.map(str::to_owned),
+            record: "r".to_owned(),
+        };
+        let standing = |returns: &[ledger::Return]| Standing { returns: returns.to_vec(), ..Standing::default() };
+        let limits = Limits::default();
+        let often = standing(&[back(20, Some("terraform")), back(9, Some("terraform")), back(1, None)]);
+        let refusal = flapping(&request(), &often, &limits, now).unwrap_err();
+        assert_eq!(refusal.by, "flapping");
+        assert!(refusal.why.contains("3 times") && refusal.why.matches("terraform").count() == 1, "{}", refusal.why);
+        assert!(flapping(&manual(Order::Fix(None), &["flapping"]), &often, &limits, now).is_ok());
+        let long_ago = standing(&[back(25, Some("terraform")), back(9, None), back(1, None)]);
+        assert!(flapping(&request(), &long_ago, &limits, now).is_ok());
+        assert!(flapping(&request(), &often, &Limits { flaps: 4, ..limits }, now).is_ok());
     }
 
     #[test]
@@ -195,7 +295,10 @@ mod tests {
             }
             request
         };
-        let knows = |role: Option<&str>| Settings { role_arn: role.map(str::to_owned), ..settings(Mode::Enforce) };
+        let knows = |role: Option<&str>| Settings {
+            role_arns: role.map(|role| vec!["arn:aws:iam::111122223333:role/other".to_owned(), role.to_owned()]).unwrap_or_default(),
+            ..settings(Mode::Enforce)
+        };
         let ours = "arn:aws:iam::111122223333:role/suture";
         assert!(own_doing(&with(Some(ours)), &knows(Some(ours))));
         assert!(!own_doing(&with(Some("arn:aws:iam::111122223333:role/suture-x")), &knows(Some(ours))));

@@ -4,9 +4,10 @@
 //! trusted with writes. Lambda then starts a new sandbox and delivers the event again, and the plan is made afresh from
 //! the live state.
 
+use crate::caller::Callers;
 use crate::connection::OneConnector;
 use crate::control::{Cloud, Control};
-use crate::driver::{self, Run};
+use crate::driver::{self, Run, Spent};
 use crate::event::{self, LARGEST_EVENT, Own, Reply, Request, Resource, Sweep, Trigger, Unread, Work};
 use crate::gate;
 use crate::log::EVIDENCE;
@@ -20,15 +21,20 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use ledger::{Approval, Dynamo, Ledger};
+use recall::{Missing, Recalled};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::io::Write;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use triggers::ids::{AccountId, Region, shown};
 use triggers::{Act, Notice, Reading, Rejected};
+
+mod recall;
 
 pub use lambda_runtime::Error;
 
@@ -45,29 +51,118 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
     if std::env::args().nth(1).as_deref() == Some("--about") {
         return about::<C>();
     }
-    let variable = |name: &str| std::env::var(name).ok();
     crate::log::start(variable);
     // A deployment that cannot be understood must not run on defaults.
-    let parameters = parameters::<C>(variable("SUTURE_PARAMETERS"))?;
+    let parameters = raw_parameters(variable("SUTURE_PARAMETERS"))?;
+    let read = parameters_of::<C>(parameters.as_ref())?;
     Settings::read(variable, None, None)?;
-    let sdk = sdk_config().await;
-    let cloud = connect(&sdk, parameters);
-    let replies = Replies::new(&sdk);
+    let tools = Tools::connect(variable).await;
+    let cloud = connect(&tools.sdk, read);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Payload>| {
-        let own_account = own_account(variable, &event.context.invoked_function_arn).map_err(Retry)?;
-        let own_region = variable("AWS_REGION").and_then(|region| Region::parse(&region).ok());
-        let settings = Settings::read(variable, own_account.as_ref(), own_region.as_ref()).map_err(Retry)?;
+        let here = Here::read(variable, &event.context.invoked_function_arn).map_err(Retry)?;
         let invocation = Invocation {
             cloud: &cloud,
-            replies: &replies,
-            settings: &settings,
-            own: Own { account: own_account.as_ref(), region: own_region.as_ref() },
+            tools: &tools,
+            parameters: parameters.as_ref(),
+            settings: &here.settings,
+            own: here.own(),
             request_id: &event.context.request_id,
             deadline: deadline(event.context.deadline()),
+            spent: Spent::default(),
         };
         answer::<C, K>(&invocation, event.payload).await
     }))
     .await
+}
+
+/// Carries out one request with a control that the caller has picked, as the control's own function would: what the undo
+/// function and the command line do. `parameters` are the control's, as JSON; `deadline` is when to have finished.
+///
+/// # Errors
+/// What a retry may mend, or parameters that are none.
+pub async fn carry_out<C: Control, K: Cloud<C>>(
+    connect: impl FnOnce(&SdkConfig, C::Parameters) -> K,
+    parameters: Option<Value>,
+    tools: &Tools,
+    here: &Here,
+    request_id: &str,
+    deadline: Instant,
+    request: &Value,
+) -> Result<Response, Retry> {
+    let cloud = connect(&tools.sdk, parameters_of::<C>(parameters.as_ref()).map_err(Retry)?);
+    let invocation = Invocation {
+        cloud: &cloud,
+        tools,
+        parameters: parameters.as_ref(),
+        settings: &here.settings,
+        own: here.own(),
+        request_id,
+        deadline,
+        spent: Spent::default(),
+    };
+    Box::pin(respond::<C, K>(&invocation, triggers::read(request))).await
+}
+
+/// An environment variable, as [`Settings::read`] and its kin look them up.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What every control of a process works with.
+#[derive(Debug)]
+pub struct Tools {
+    /// The SDK's configuration.
+    pub sdk: SdkConfig,
+    /// Who waits for answers.
+    pub replies: Replies,
+    /// Who can tell who sent a request.
+    pub callers: Callers,
+    /// The ledger, if there is one.
+    pub ledger: Option<Ledger>,
+}
+
+impl Tools {
+    /// What the environment says: the ledger is the DynamoDB table that `SUTURE_LEDGER` names.
+    pub async fn connect(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let sdk = sdk_config().await;
+        let table = variable("SUTURE_LEDGER").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let ledger = table.map(|table| Ledger::new(Rc::new(Dynamo::new(&sdk, table))));
+        Self::with(sdk, ledger)
+    }
+
+    /// These.
+    pub fn with(sdk: SdkConfig, ledger: Option<Ledger>) -> Self {
+        Self { replies: Replies::new(&sdk), callers: Callers::new(&sdk), sdk, ledger }
+    }
+}
+
+/// Where the process is, and what its deployment sets.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// The deployment's settings.
+    pub settings: Settings,
+    /// The account that our credentials are of, where it is known.
+    pub account: Option<AccountId>,
+    /// The region.
+    pub region: Option<Region>,
+}
+
+impl Here {
+    /// What the environment and the function's ARN say.
+    ///
+    /// # Errors
+    /// A variable that makes no sense, by its name.
+    pub fn read(variable: impl Fn(&str) -> Option<String>, function_arn: &str) -> Result<Self, String> {
+        let account = own_account(&variable, function_arn)?;
+        let region = variable("AWS_REGION").and_then(|region| Region::parse(&region).ok());
+        let settings = Settings::read(&variable, account.as_ref(), region.as_ref())?;
+        Ok(Self { settings, account, region })
+    }
+
+    /// The same, as event reading wants it.
+    pub fn own(&self) -> Own<'_> {
+        Own { account: self.account.as_ref(), region: self.region.as_ref() }
+    }
 }
 
 /// The account that our credentials are of: `SUTURE_ACCOUNT`, as the template sets it, or else the one in the function's ARN
@@ -87,11 +182,16 @@ fn about<C: Control>() -> Result<(), Error> {
     Ok(std::io::stdout().lock().write_all(&json)?)
 }
 
-fn parameters<C: Control>(json: Option<String>) -> Result<C::Parameters, String> {
-    match json.filter(|json| !json.trim().is_empty()) {
-        None => Ok(C::Parameters::default()),
-        Some(json) => serde_json::from_str(&json).map_err(|error| format!("SUTURE_PARAMETERS: {error}")),
-    }
+fn raw_parameters(json: Option<String>) -> Result<Option<Value>, String> {
+    let json = json.filter(|json| !json.trim().is_empty());
+    json.map(|json| serde_json::from_str(&json).map_err(|error| format!("SUTURE_PARAMETERS: {error}"))).transpose()
+}
+
+fn parameters_of<C: Control>(json: Option<&Value>) -> Result<C::Parameters, String> {
+    json.map_or_else(
+        || Ok(C::Parameters::default()),
+        |json| C::Parameters::deserialize(json).map_err(|error| format!("SUTURE_PARAMETERS: {error}")),
+    )
 }
 
 /// One SDK configuration for every client. No emulator is named here: `AWS_ENDPOINT_URL` and its kin do that.
@@ -137,6 +237,9 @@ pub struct Answer {
     /// What sweeps came to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sweeps: Vec<Swept>,
+    /// Plans that a person decided on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decided: Vec<Approval>,
     /// What of the event became no request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
@@ -178,11 +281,29 @@ impl Payload {
 /// What an invocation works with.
 struct Invocation<'a, K> {
     cloud: &'a K,
-    replies: &'a Replies,
+    tools: &'a Tools,
+    parameters: Option<&'a Value>,
     settings: &'a Settings,
     own: Own<'a>,
     request_id: &'a str,
     deadline: Instant,
+    spent: Spent,
+}
+
+impl<K> Invocation<'_, K> {
+    fn run(&self, id: String) -> Run<'_> {
+        Run {
+            settings: self.settings,
+            id,
+            now: OffsetDateTime::now_utc(),
+            started: Instant::now(),
+            deadline: self.deadline,
+            ledger: self.tools.ledger.as_ref(),
+            spent: &self.spent,
+            parameters: self.parameters,
+            one_of_many: false,
+        }
+    }
 }
 
 /// What became of one notice.
@@ -210,6 +331,7 @@ async fn respond<C: Control, K: Cloud<C>>(invocation: &Invocation<'_, K>, readin
         control: C::ABOUT.id,
         records: Vec::new(),
         sweeps: Vec::new(),
+        decided: Vec::new(),
         unread: Vec::new(),
         unanswered: Vec::new(),
     };
@@ -263,7 +385,7 @@ async fn handle<C: Control, K: Cloud<C>>(
         && C::ABOUT.observes_with.contains(&"config:DescribeConfigRules")
         && notice.act != Act::Ignore
     {
-        match invocation.replies.rule_parameters(&rule.name).await {
+        match invocation.tools.replies.rule_parameters(&rule.name).await {
             Ok(parameters) => rule.parameters = parameters,
             Err(fault) if fault.is_worth_a_retry() => return Some(fault.to_string()),
             Err(fault) => {
@@ -273,7 +395,13 @@ async fn handle<C: Control, K: Cloud<C>>(
             }
         }
     }
-    let (work, unread) = event::work::<C>(&notice, invocation.own);
+    let (work, unread) = match recall::recall::<C, K>(invocation, &mut notice, answer).await {
+        Ok(Recalled::Nothing) => event::work::<C>(&notice, invocation.own),
+        Ok(Recalled::Work(request)) => (vec![Work::One(request)], Vec::new()),
+        Ok(Recalled::Done) => return None,
+        Err(Missing::Retry(why)) => return Some(why),
+        Err(Missing::Rejected(why)) => (Vec::new(), vec![Unread::Rejected(why)]),
+    };
     for unread in unread {
         note(answer, unread);
     }
@@ -307,13 +435,13 @@ async fn reply<C: Control, K>(
                 };
                 handled.verdicts = notice.resources.iter().map(verdict).collect();
             }
-            invocation.replies.evaluations(token, *at, &handled.verdicts).await
+            invocation.tools.replies.evaluations(token, *at, &handled.verdicts).await
         }
         // Only what was fixed and read back is resolved, and only if that is so of every resource of the finding.
         Reply::Finding { .. } | Reply::FindingV2 { .. }
             if handled.looked_at > 0 && handled.mended.len() == handled.looked_at =>
         {
-            invocation.replies.resolve(reply, &handled.mended.join("; ")).await
+            invocation.tools.replies.resolve(reply, &handled.mended.join("; ")).await
         }
         Reply::Finding { .. } | Reply::FindingV2 { .. } => Ok(()),
     };
@@ -333,12 +461,7 @@ async fn all<C: Control, K: Cloud<C>>(
     answer: &mut Answer,
     handled: &mut Handled,
 ) {
-    let run = Run {
-        settings: invocation.settings,
-        id: invocation.request_id.to_owned(),
-        now: OffsetDateTime::now_utc(),
-        deadline: invocation.deadline,
-    };
+    let run = invocation.run(invocation.request_id.to_owned());
     let judged = asked.trigger == Trigger::ConfigRule;
     let swept = sweep::sweep::<C>(invocation.cloud, asked, &run, |record| {
         log(&record);
@@ -377,12 +500,7 @@ async fn one<C: Control, K: Cloud<C>>(
         note(answer, Unread::Ignored(format!("our own role changed {}", shown(&target))));
         return;
     }
-    let run = Run {
-        settings: invocation.settings,
-        id: format!("{}-{}", invocation.request_id, answer.records.len() + 1),
-        now: OffsetDateTime::now_utc(),
-        deadline: invocation.deadline,
-    };
+    let run = invocation.run(format!("{}-{}", invocation.request_id, answer.records.len() + 1));
     // Boxed: the futures of SDK calls are deep and large, and a function's main would have to lay them all out.
     let record = Box::pin(driver::run(invocation.cloud, request, &run)).await;
     log(&record);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{Fake, answer as answered, ok};
-use crate::toy::{Door, Doors, House, OPEN, OURS, SHUT, Step, THEIRS, account, notice, region, settings, throttled};
+use crate::toy::{ledger, Door, Doors, House, OPEN, OURS, SHUT, Step, THEIRS, account, notice, region, settings, throttled};
 use crate::{Mode, Outcome};
 use serde_json::json;
 use triggers::ConfigRule;
@@ -22,6 +22,7 @@ struct Scene<'a> {
     house: &'a House,
     settings: Settings,
     aws: Fake,
+    ledger: Ledger,
 }
 
 impl Scene<'_> {
@@ -29,11 +30,13 @@ impl Scene<'_> {
         let (account, region) = (account(OURS), region("us-east-1"));
         let invocation = Invocation {
             cloud: self.house,
-            replies: &Replies::new(&self.aws.sdk()),
+            tools: &Tools::with(self.aws.sdk(), Some(self.ledger.clone())),
+            parameters: None,
             settings: &self.settings,
             own: Own { account: Some(&account), region: Some(&region) },
             request_id: "8c9e1f6a",
             deadline: deadline(SystemTime::now() + Duration::from_mins(1)),
+            spent: Spent::default(),
         };
         act(&invocation).await
     }
@@ -52,12 +55,12 @@ fn whole(response: Response) -> Answer {
 }
 
 async fn invoke(house: &House, settings: &Settings, body: &[u8]) -> Result<Answer, Retry> {
-    let scene = Scene { house, settings: settings.clone(), aws: nobody() };
+    let scene = Scene { house, settings: settings.clone(), aws: nobody(), ledger: ledger() };
     scene.with(async |invocation| answer::<Doors, _>(invocation, payload(body)).await).await.map(whole)
 }
 
 async fn called(house: &House, settings: &Settings, notice: Notice) -> Result<Answer, Retry> {
-    Scene { house, settings: settings.clone(), aws: nobody() }.respond(vec![notice]).await.map(whole)
+    Scene { house, settings: settings.clone(), aws: nobody(), ledger: ledger() }.respond(vec![notice]).await.map(whole)
 }
 
 /// What the function says of bytes that it cannot read.
@@ -158,15 +161,15 @@ async fn the_answer_to_what_became_no_request() {
 async fn our_own_call_is_ignored() {
     let house = House::new(OPEN, []);
     let ours =
-        Settings { role_arn: Some("arn:aws:iam::111122223333:role/suture".to_owned()), ..settings(Mode::Enforce) };
+        Settings { role_arns: vec!["arn:aws:iam::111122223333:role/suture".to_owned()], ..settings(Mode::Enforce) };
     let answer = called(&house, &ours, notice(&["front", "back"])).await.unwrap();
     assert!(answer.records.is_empty() && house.calls().is_empty());
     let json = serde_json::to_value(&answer.unread).unwrap();
     let ignored = |door| json!({"as": "ignored", "why": format!("our own role changed \"{door}\"")});
     assert_eq!(json, json!([ignored("front"), ignored("back")]));
     // Somebody else's call, or a deployment that does not know its role, is not.
-    let theirs = Settings { role_arn: Some("arn:aws:iam::111122223333:role/suture-2".to_owned()), ..ours.clone() };
-    for settings in [theirs, Settings { role_arn: None, ..ours }] {
+    let theirs = Settings { role_arns: vec!["arn:aws:iam::111122223333:role/suture-2".to_owned()], ..ours.clone() };
+    for settings in [theirs, Settings { role_arns: Vec::new(), ..ours }] {
         let house = House::new(OPEN, []);
         let answer = called(&house, &settings, notice(&["front"])).await.unwrap();
         assert_eq!(answer.records[0].outcome, Outcome::Fixed);
@@ -175,7 +178,7 @@ async fn our_own_call_is_ignored() {
     let mut root = notice(&["front"]);
     root.cause.as_mut().unwrap().role = None;
     let house = House::new(OPEN, []);
-    let nobody = Settings { role_arn: None, ..settings(Mode::Enforce) };
+    let nobody = Settings { role_arns: Vec::new(), ..settings(Mode::Enforce) };
     assert_eq!(called(&house, &nobody, root).await.unwrap().records.len(), 1);
 }
 
@@ -232,7 +235,7 @@ async fn a_record_goes_from_the_answer_into_the_undo() {
 
 #[test]
 fn parameters_are_defaults_json_or_a_named_error() {
-    let read = |json: Option<&str>| parameters::<Doors>(json.map(str::to_owned));
+    let read = |json: Option<&str>| raw_parameters(json.map(str::to_owned)).and_then(|json| parameters_of::<Doors>(json.as_ref()));
     for nothing in [None, Some(""), Some("  "), Some("null")] {
         assert!(read(nothing).is_ok());
     }
@@ -275,18 +278,18 @@ fn batch(response: Response) -> Value {
 #[tokio::test(start_paused = true)]
 async fn of_a_batch_only_what_a_retry_may_mend_comes_again() {
     let house = House::new(OPEN, [Step::Fails(throttled())]);
-    let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws: nobody() };
+    let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws: nobody(), ledger: ledger() };
     let messages = vec![queued("m-1", notice(&["front"])), queued("m-2", notice(&["front"]))];
     let json = batch(scene.respond(messages).await.unwrap());
     assert_eq!(json, json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]}));
     assert_eq!(house.door(), Some(SHUT), "the second had its turn");
     // A message that holds several events comes again once.
     let house = House::new(OPEN, [Step::Fails(throttled()), Step::Fails(throttled())]);
-    let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws: nobody() };
+    let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws: nobody(), ledger: ledger() };
     let messages = vec![queued("m-1", notice(&["front"])), queued("m-1", notice(&["front"]))];
     let json = batch(scene.respond(messages).await.unwrap());
     assert_eq!(json, json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]}));
-    let scene = Scene { house: &House::new(SHUT, []), settings: settings(Mode::Enforce), aws: nobody() };
+    let scene = Scene { house: &House::new(SHUT, []), settings: settings(Mode::Enforce), aws: nobody(), ledger: ledger() };
     let json = batch(scene.respond(vec![queued("m-1", notice(&["front"]))]).await.unwrap());
     assert_eq!(json, json!({"batchItemFailures": []}));
 }
@@ -294,7 +297,7 @@ async fn of_a_batch_only_what_a_retry_may_mend_comes_again() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_read_goes_where_its_queue_puts_such() {
     let house = House::new(SHUT, []);
-    let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws: nobody() };
+    let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws: nobody(), ledger: ledger() };
     let rejected = vec![Rejected { why: "no event of ours".to_owned(), message: Some("m-2".to_owned()) }];
     let reading = Reading { notices: vec![queued("m-1", notice(&["front"]))], rejected };
     let response = scene.with(async |invocation| respond::<Doors, _>(invocation, reading).await).await;
@@ -316,7 +319,7 @@ fn judged(doors: &[&str], token: &str, not_applicable: bool) -> Notice {
 /// What AWS Config was told.
 async fn told(house: &House, mode: Mode, notice: Notice) -> Vec<Value> {
     let aws = Fake::new(|_| ok(r#"{"FailedEvaluations": []}"#));
-    let scene = Scene { house, settings: settings(mode), aws: aws.clone() };
+    let scene = Scene { house, settings: settings(mode), aws: aws.clone(), ledger: ledger() };
     scene.respond(vec![notice]).await.unwrap();
     aws.sent().iter().map(|sent| serde_json::from_str(&sent.body).unwrap()).collect()
 }
@@ -401,7 +404,7 @@ async fn an_answer_that_cannot_be_given_is_said_and_tried_again_if_that_may_help
     let give = async |status, body: &'static str| {
         let aws = Fake::new(move |_| answered(status, body));
         let house = House::new(OPEN, []);
-        let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws };
+        let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws, ledger: ledger() };
         let done = scene.respond(vec![finding(&["front"])]).await;
         assert_eq!(house.door(), Some(SHUT), "the fix does not hang on the answer");
         done

@@ -7,6 +7,7 @@
 //!
 //! The engine names no AWS service and decides nothing about any.
 
+pub mod caller;
 mod connection;
 pub mod control;
 pub mod driver;
@@ -16,6 +17,7 @@ pub mod gate;
 pub mod lambda;
 pub mod laws;
 pub mod log;
+pub mod metrics;
 pub mod record;
 pub mod replies;
 pub mod settings;

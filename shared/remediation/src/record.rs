@@ -3,61 +3,11 @@
 use crate::control::{Control, Risk};
 use crate::event::{Cause, Request, Trigger};
 use crate::settings::Mode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// The resource is as it ought to be; nothing was written.
-    Compliant,
-    /// There is drift; the record says what would be written. Nothing was.
-    Planned,
-    /// Written, read back, and seen to be as it ought to be.
-    Fixed,
-    /// A fix was taken back, and that was read back and seen.
-    Undone,
-    /// Some of it was written; the record says what remains.
-    PartlyFixed,
-    /// A gate, or a guard of the control, said no. Nothing was written.
-    Refused,
-    /// A policy of the organization forbids the fix; the organization has to make it.
-    BlockedByOrganization,
-    /// The resource does not exist, or not any more.
-    Gone,
-    /// Written, but the reading-back has not shown it.
-    Unverified,
-    /// It could not be done.
-    Failed,
-}
-
-impl Outcome {
-    /// Its name in records and tables: `partly-fixed`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Compliant => "compliant",
-            Self::Planned => "planned",
-            Self::Fixed => "fixed",
-            Self::Undone => "undone",
-            Self::PartlyFixed => "partly-fixed",
-            Self::Refused => "refused",
-            Self::BlockedByOrganization => "blocked-by-organization",
-            Self::Gone => "gone",
-            Self::Unverified => "unverified",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Whether a person should look: drift is, or may be, still there.
-    pub const fn needs_a_person(self) -> bool {
-        matches!(
-            self,
-            Self::PartlyFixed | Self::Refused | Self::BlockedByOrganization | Self::Unverified | Self::Failed
-        )
-    }
-}
+pub use ledger::Outcome;
 
 /// The record of one request: what was found, decided and done, for a log, a ticket and an undo. It holds names and
 /// settings, never contents, never a raw event, never an SDK's error text.
@@ -77,6 +27,9 @@ pub struct Record {
     pub cause: Option<Cause>,
     /// The reason that a manual request gave.
     pub reason: Option<String>,
+    /// Who asked, by hand: the caller's ARN as AWS reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<String>,
     /// Gates and guards that a manual request overrode, by name.
     #[serde(rename = "override", skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
@@ -85,6 +38,9 @@ pub struct Record {
     pub undoes: Option<String>,
     /// The mode that it ran under.
     pub mode: Mode,
+    /// The control's parameters at the time: what an undo needs to see the resource as this run saw it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it ended so, in one line.
@@ -92,6 +48,15 @@ pub struct Record {
     /// The gate or guard that refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_by: Option<String>,
+    /// The exemption by which it was left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<Exempted>,
+    /// The approval that it waits for, or was made by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approved>,
+    /// After an undo: until when the control leaves the resource as it is now.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub left_alone_until: Option<OffsetDateTime>,
     /// The state that was found.
     pub before: Option<Value>,
     /// The writes that were made or, for a plan, would be.
@@ -118,6 +83,33 @@ pub struct Record {
     /// Whether doing it again later may end better; then Lambda is told of an error, and retries.
     #[serde(skip)]
     pub retry: bool,
+}
+
+/// By whose word a resource was left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exempted {
+    /// The exemption's id.
+    pub id: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires: OffsetDateTime,
+}
+
+/// A plan's approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Approved {
+    /// Its id.
+    pub id: String,
+    /// Who approved it: the caller's ARN as AWS reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Until when it can be approved.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires: OffsetDateTime,
 }
 
 /// A record's resource.
@@ -150,12 +142,17 @@ impl Record {
             trigger: request.trigger,
             cause: request.cause.clone(),
             reason: request.reason.clone(),
+            asked_by: request.asked_by.clone(),
             overrides: request.overrides.clone(),
             undoes: None,
             mode,
+            parameters: None,
             outcome: Outcome::Failed,
             why: String::new(),
             refused_by: None,
+            exemption: None,
+            approval: None,
+            left_alone_until: None,
             before: None,
             changes: Vec::new(),
             after: None,

@@ -1,38 +1,66 @@
 //! How a deployment is set up: the few facts that come from its environment.
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use triggers::ids::{AccountId, Region, shown};
 
-/// Whether drift is only planned for or also fixed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Say what would be written, and write nothing. What a fresh deployment does.
-    #[default]
-    Plan,
-    /// Write it.
-    Enforce,
-}
+pub use ledger::Mode;
 
 /// A deployment's settings. They hold for every control alike; a control's own parameters are its own type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether drift found by events is fixed or only planned for.
+    /// What is done about drift, until the ledger's live settings say otherwise.
     pub mode: Mode,
     /// The accounts that may be changed.
     pub accounts: Vec<AccountId>,
     /// The regions that may be changed.
     pub regions: Vec<Region>,
-    /// The ARN of the role that we run under; calls that it made are not drift.
-    pub role_arn: Option<String>,
+    /// The ARNs of the roles that we run under, fixing and undoing; calls that they made are not drift.
+    pub role_arns: Vec<String>,
     /// The account that our credentials are of.
     pub own_account: Option<AccountId>,
+    /// How much may be done.
+    pub limits: Limits,
+    /// The tag, key and value, that marks a resource as holding health data.
+    pub phi_tag: Option<(String, String)>,
+    /// The function that takes fixes back, where this one is not to.
+    pub undo_function: Option<String>,
+    /// The name of this function: where an approval is to be sent.
+    pub function: Option<String>,
+}
+
+/// How much may be done before a person has to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many writes a control may make in an hour.
+    pub per_hour: u64,
+    /// How many writes one invocation may make.
+    pub per_invocation: u64,
+    /// How often a resource may be brought back within the window; after that it is left alone.
+    pub flaps: usize,
+    /// The window.
+    pub flap_window: Duration,
+    /// For how long a plan waits for approval.
+    pub approval: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            per_hour: 100,
+            per_invocation: 50,
+            flaps: 3,
+            flap_window: Duration::from_hours(24),
+            approval: Duration::from_hours(72),
+        }
+    }
 }
 
 impl Settings {
     /// Reads the settings from environment variables, looked up through `variable`:
-    /// `SUTURE_MODE` (`plan`, the default, or `enforce`), `SUTURE_ACCOUNTS` and `SUTURE_REGIONS` (comma-separated; by
-    /// default only `own_account` and `own_region`) and `SUTURE_ROLE_ARN`. A variable that is set but empty counts as
+    /// `SUTURE_MODE` (`plan`, the default, `approve` or `enforce`), `SUTURE_ACCOUNTS` and `SUTURE_REGIONS` (comma-separated; by
+    /// default only `own_account` and `own_region`), `SUTURE_ROLE_ARN` (comma-separated), `SUTURE_PHI_TAG` (`key=value`),
+    /// `SUTURE_UNDO_FUNCTION`, and the [`Limits`] `SUTURE_BUDGET_PER_HOUR`, `SUTURE_BUDGET_PER_INVOCATION`, `SUTURE_FLAPS`,
+    /// `SUTURE_FLAP_HOURS` and `SUTURE_APPROVAL_HOURS`. A variable that is set but empty counts as
     /// not set, since `sam local` passes an absent value so. A value that makes no sense is an error that names its
     /// variable: a typing slip must not widen or narrow what is watched.
     pub fn read(
@@ -42,16 +70,44 @@ impl Settings {
     ) -> Result<Self, String> {
         let set = |name: &str| variable(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let mode = match set("SUTURE_MODE").as_deref() {
-            None | Some("plan") => Mode::Plan,
-            Some("enforce") => Mode::Enforce,
-            Some(other) => return Err(format!("SUTURE_MODE is {}; it can be plan or enforce", shown(other))),
+            None => Mode::Plan,
+            Some(name) => Mode::parse(name)
+                .ok_or_else(|| format!("SUTURE_MODE is {}; it can be plan, approve or enforce", shown(name)))?,
         };
+        let number = |name: &str, default: u64| match set(name) {
+            None => Ok(default),
+            Some(value) => value.parse().map_err(|_| format!("{name} is {}; it should be a whole number", shown(&value))),
+        };
+        let hours = |name: &str, default: Duration| {
+            number(name, default.as_secs() / 3600).map(|hours| Duration::from_secs(hours.saturating_mul(3600)))
+        };
+        let usual = Limits::default();
+        let limits = Limits {
+            per_hour: number("SUTURE_BUDGET_PER_HOUR", usual.per_hour)?,
+            per_invocation: number("SUTURE_BUDGET_PER_INVOCATION", usual.per_invocation)?,
+            flaps: usize::try_from(number("SUTURE_FLAPS", usual.flaps as u64)?).unwrap_or(usize::MAX),
+            flap_window: hours("SUTURE_FLAP_HOURS", usual.flap_window)?,
+            approval: hours("SUTURE_APPROVAL_HOURS", usual.approval)?,
+        };
+        let phi_tag = match set("SUTURE_PHI_TAG") {
+            None => None,
+            Some(tag) => Some(
+                tag.split_once('=')
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .ok_or_else(|| format!("SUTURE_PHI_TAG is {}; it should be key=value", shown(&tag)))?,
+            ),
+        };
+        let roles = set("SUTURE_ROLE_ARN").unwrap_or_default();
         Ok(Self {
             mode,
             accounts: list("SUTURE_ACCOUNTS", set("SUTURE_ACCOUNTS"), own_account, AccountId::parse)?,
             regions: list("SUTURE_REGIONS", set("SUTURE_REGIONS"), own_region, Region::parse)?,
-            role_arn: set("SUTURE_ROLE_ARN"),
+            role_arns: roles.split(',').map(str::trim).filter(|arn| !arn.is_empty()).map(str::to_owned).collect(),
             own_account: own_account.cloned(),
+            limits,
+            phi_tag,
+            undo_function: set("SUTURE_UNDO_FUNCTION"),
+            function: set("AWS_LAMBDA_FUNCTION_NAME"),
         })
     }
 }
@@ -87,7 +143,8 @@ mod tests {
         assert_eq!(settings.mode, Mode::Plan);
         assert_eq!(settings.accounts, [AccountId::parse("111122223333").unwrap()]);
         assert_eq!(settings.regions, [Region::parse("us-east-1").unwrap()]);
-        assert_eq!(settings.role_arn, None);
+        assert!(settings.role_arns.is_empty() && settings.phi_tag.is_none());
+        assert_eq!(settings.limits, Limits::default());
     }
 
     #[test]
@@ -101,7 +158,14 @@ mod tests {
     #[test]
     fn slips_are_named() {
         for (name, value) in
-            [("SUTURE_MODE", "Enforce!"), ("SUTURE_ACCOUNTS", "1,2"), ("SUTURE_REGIONS", "us-east-1,,")]
+            [
+                ("SUTURE_MODE", "Enforce!"),
+                ("SUTURE_ACCOUNTS", "1,2"),
+                ("SUTURE_REGIONS", "us-east-1,,"),
+                ("SUTURE_BUDGET_PER_HOUR", "-1"),
+                ("SUTURE_FLAPS", "three"),
+                ("SUTURE_PHI_TAG", "phi"),
+            ]
         {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.starts_with(name), "{error}");

@@ -129,7 +129,8 @@ async fn one<C: Control>(
     number: usize,
     target: C::Target,
 ) -> (C::Target, Record) {
-    let run = Run { id: format!("{}-{number}", run.id), ..run.clone() };
+    let (now, started) = (run.clock(), Instant::now());
+    let run = Run { id: format!("{}-{number}", run.id), now, started, one_of_many: true, ..run.clone() };
     let request = sweep.request::<C>(target.clone());
     // Boxed: these futures are large, and there are many.
     (target, Box::pin(driver::run(cloud, &request, &run)).await)
@@ -142,7 +143,7 @@ async fn page<C: Control>(
     run: &Run<'_>,
     after: Option<&str>,
 ) -> Result<Page<C::Target>, Fault> {
-    let occasion = Occasion { now: run.now, rule: sweep.rule.clone() };
+    let occasion = Occasion { now: run.now, rule: sweep.rule.clone(), cause: None, call: None };
     let mut waits = ROUNDS.iter();
     loop {
         match cloud.list(&sweep.account, &sweep.region, &occasion, after).await {

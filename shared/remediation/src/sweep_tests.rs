@@ -1,6 +1,8 @@
 //! A sweep looks at everything once, however AWS behaves, and never at too much at a time.
 
 use super::*;
+use crate::driver::Spent;
+use crate::settings::{Limits, Settings};
 use crate::control::Place;
 use crate::event::Trigger;
 use crate::toy::{Door, Doors, Name, OPEN, OURS, SHUT, Turn, account, now, region, settings, throttled};
@@ -70,6 +72,10 @@ impl Cloud<Doors> for Street {
         Ok(())
     }
 
+    async fn tags(&self, _: &Place<Name>) -> Result<Vec<(String, String)>, Fault> {
+        Ok(Vec::new())
+    }
+
     async fn list(&self, _: &AccountId, _: &Region, _: &Occasion, after: Option<&str>) -> Result<Page<Name>, Fault> {
         self.call().await?;
         if self.denied {
@@ -84,7 +90,20 @@ impl Cloud<Doors> for Street {
 
 async fn over(street: &Street, mode: Mode, time: Duration) -> (Swept, Vec<Record>) {
     let settings = settings(mode);
-    let run = Run { settings: &settings, id: "s".to_owned(), now: now(), deadline: Instant::now() + time };
+    let (ledger, spent, started) = (crate::toy::ledger(), Spent::default(), Instant::now());
+    let limits = Limits { per_hour: u64::MAX, per_invocation: u64::MAX, ..settings.limits };
+    let settings = Settings { limits, ..settings };
+    let run = Run {
+        settings: &settings,
+        id: "s".to_owned(),
+        now: now(),
+        started,
+        deadline: Instant::now() + time,
+        ledger: Some(&ledger),
+        spent: &spent,
+        parameters: None,
+        one_of_many: false,
+    };
     let asked = Sweep {
         account: account(OURS),
         region: region("us-east-1"),
@@ -92,6 +111,7 @@ async fn over(street: &Street, mode: Mode, time: Duration) -> (Swept, Vec<Record
         trigger: Trigger::Schedule,
         rule: None,
         reason: None,
+        asked_by: None,
         overrides: Vec::new(),
     };
     let mut records = Vec::new();

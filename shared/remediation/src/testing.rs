@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "only tests use this, and it may fail as tests do")]
 
-use crate::control::{Control, Occasion, Place};
-use crate::event::{self, Own, Request, Unread, Work};
+use crate::control::{Cloud, Control, Occasion, Place};
+use crate::driver::{self, Run, Spent};
+use crate::event::{self, Order, Own, Request, Unread, Work};
+use crate::record::Record;
+use crate::settings::{Mode, Settings};
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_config::config::{Credentials, Region as SdkRegion, SharedCredentialsProvider};
@@ -14,8 +17,12 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use ledger::Ledger;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use triggers::ids::{AccountId, Region};
 
 /// The account of every example.
@@ -182,7 +189,45 @@ pub fn region() -> Region {
 
 /// The occasion of a look on 2026-11-22 at noon UTC, with no rule.
 pub fn occasion() -> Occasion {
-    Occasion { now: OffsetDateTime::from_unix_timestamp(1_795_348_800).unwrap(), rule: None }
+    let now = OffsetDateTime::from_unix_timestamp(1_795_348_800).unwrap();
+    Occasion { now, rule: None, cause: None, call: None }
+}
+
+/// A person's request about this resource, with a reason.
+pub fn asks<C: Control>(place: Place<C::Target>, order: Order, overrides: &[&str]) -> Request<C> {
+    Request {
+        named: place.target.to_string(),
+        place,
+        order,
+        trigger: triggers::Trigger::Manual,
+        cause: None,
+        call: None,
+        rule: None,
+        announces_drift: false,
+        reason: Some("INC-123".to_owned()),
+        asked_by: None,
+        overrides: overrides.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+/// Carries a request out as a deployment in this mode would, in the account of the examples, with an empty ledger, and with
+/// a minute to do it in; the time of day is that of [`occasion`].
+pub async fn run<C: Control>(cloud: &impl Cloud<C>, request: &Request<C>, mode: Mode) -> Record {
+    let variable = |name: &str| (name == "SUTURE_MODE").then(|| mode.name().to_owned());
+    let settings = Settings::read(variable, Some(&account()), Some(&region())).unwrap();
+    let (ledger, spent, started) = (Ledger::new(Rc::new(ledger::Memory::default())), Spent::default(), Instant::now());
+    let run = Run {
+        settings: &settings,
+        id: "1".to_owned(),
+        now: occasion().now,
+        started,
+        deadline: started + Duration::from_mins(1),
+        ledger: Some(&ledger),
+        spent: &spent,
+        parameters: None,
+        one_of_many: false,
+    };
+    Box::pin(driver::run(cloud, request, &run)).await
 }
 
 /// What a function in the account of the examples, in us-east-1, makes of an event.

@@ -1,15 +1,17 @@
 //! For tests: a toy control of two writes, and a cloud in memory that misbehaves as it is told.
 
 use crate::control::{About, Cloud, Control, Hindrance, Occasion, Page, Place, Risk, Safety, Scope, Watch};
-use crate::driver::{self, Run};
+use crate::driver::{self, Run, Spent};
 use crate::event::{ApiCall, Cause, Order, Request, Trigger};
 use crate::fault::{DeniedBy, Fault};
 use crate::record::Record;
-use crate::settings::{Mode, Settings};
+use crate::settings::{Limits, Mode, Settings};
+use ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -155,6 +157,8 @@ pub struct House {
     rehearses: std::cell::Cell<bool>,
     script: RefCell<VecDeque<Step>>,
     calls: RefCell<Vec<Call>>,
+    /// What a question about the door's tags is answered with; it is none of the calls of the script.
+    pub tags: RefCell<Result<Vec<(String, String)>, Fault>>,
 }
 
 impl House {
@@ -170,6 +174,7 @@ impl House {
             rehearses: std::cell::Cell::new(false),
             script: RefCell::new(script.into_iter().collect()),
             calls: RefCell::default(),
+            tags: RefCell::new(Ok(Vec::new())),
         }
     }
 
@@ -250,6 +255,10 @@ impl Cloud<Doors> for House {
         self.call(place, Call::Rehearse(turn.clone())).await.map(|_| true)
     }
 
+    async fn tags(&self, _: &Place<Name>) -> Result<Vec<(String, String)>, Fault> {
+        self.tags.borrow().clone()
+    }
+
     async fn list(&self, _: &AccountId, _: &Region, _: &Occasion, _: Option<&str>) -> Result<Page<Name>, Fault> {
         Ok(Page { targets: vec![Name("front".to_owned())], next: None })
     }
@@ -277,7 +286,17 @@ pub fn account(id: &str) -> AccountId {
 
 pub fn settings(mode: Mode) -> Settings {
     let regions = vec![region("us-east-1"), region("eu-west-1")];
-    Settings { mode, accounts: vec![account(OURS)], regions, role_arn: None, own_account: Some(account(OURS)) }
+    Settings {
+        mode,
+        accounts: vec![account(OURS)],
+        regions,
+        role_arns: Vec::new(),
+        own_account: Some(account(OURS)),
+        limits: Limits::default(),
+        phi_tag: Some(("holds".to_owned(), "phi".to_owned())),
+        undo_function: None,
+        function: None,
+    }
 }
 
 pub fn now() -> OffsetDateTime {
@@ -292,9 +311,11 @@ pub fn request() -> Request<Doors> {
         order: Order::Fix(None),
         trigger: Trigger::CloudTrail,
         cause: Some(Cause { call: "PaintDoor".to_owned(), at: Some(now()), ..Cause::default() }),
+        call: None,
         rule: None,
         announces_drift: false,
         reason: None,
+        asked_by: None,
         overrides: Vec::new(),
     }
 }
@@ -343,7 +364,34 @@ pub async fn run(house: &House, request: &Request<Doors>, mode: Mode) -> Record 
 }
 
 pub async fn within(house: &House, request: &Request<Doors>, mode: Mode, time: Duration) -> Record {
-    let settings = settings(mode);
-    let run = Run { settings: &settings, id: "r-1".to_owned(), now: now(), deadline: Instant::now() + time };
+    kept(house, request, &settings(mode), &ledger(), time).await
+}
+
+/// An empty ledger.
+pub fn ledger() -> Ledger {
+    Ledger::new(Rc::new(ledger::Memory::default()))
+}
+
+/// Carries a request out with this ledger.
+pub async fn kept(
+    house: &House,
+    request: &Request<Doors>,
+    settings: &Settings,
+    ledger: &Ledger,
+    time: Duration,
+) -> Record {
+    let spent = Spent::default();
+    let (started, deadline) = (Instant::now(), Instant::now() + time);
+    let run = Run {
+        settings,
+        id: "r-1".to_owned(),
+        now: now(),
+        started,
+        deadline,
+        ledger: Some(ledger),
+        spent: &spent,
+        parameters: None,
+        one_of_many: false,
+    };
     driver::run(house, request, &run).await
 }

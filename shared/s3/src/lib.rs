@@ -3,11 +3,13 @@
 mod block;
 mod bucket;
 mod names;
+mod tags;
 mod websites;
 
 pub use block::{Block, own_block};
 pub use bucket::BucketName;
 pub use names::Names;
+pub use tags::is_tagged;
 pub use websites::{PHI_TAG, PUBLIC_WEBSITES, PublicWebsites, Website, WebsiteParameters, website};
 
 use aws_config::SdkConfig;

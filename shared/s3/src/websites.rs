@@ -1,7 +1,7 @@
 //! Public websites, which a control closes only when it is told to, and buckets that hold health data, which it always
 //! closes. The settings are one template parameter each for all controls that have them.
 
-use crate::{BucketName, found};
+use crate::{BucketName, found, is_tagged};
 use aws_sdk_s3::Client;
 use remediation::{Fault, Kind, Place, Setting};
 use serde::{Deserialize, Serialize};
@@ -79,9 +79,6 @@ pub async fn website(
     if found(call.send().await, "s3:GetBucketWebsite", place)?.is_none() {
         return Ok(None);
     }
-    let call = client.get_bucket_tagging().bucket(place.target.as_str()).expected_bucket_owner(place.account.as_str());
-    let tags = found(call.send().await, "s3:GetBucketTagging", place)?;
-    let (key, value) = parameters.phi_tag.split_once('=').unwrap_or((&parameters.phi_tag, ""));
-    let phi = tags.is_some_and(|answer| answer.tag_set.iter().any(|tag| tag.key == key && tag.value == value));
+    let phi = is_tagged(client, place, &parameters.phi_tag).await?;
     Ok(Some(Website { phi, public_websites: parameters.public_websites }))
 }

@@ -98,6 +98,7 @@ fn cause(record: &Value, envelope: &Value) -> Cause {
         actor: first(record, &["/userIdentity/arn", "/userIdentity/invokedBy", "/userIdentity/type"]),
         role: first(record, &["/userIdentity/sessionContext/sessionIssuer/arn"]),
         source_ip: first(record, &["/sourceIPAddress"]),
+        agent: crate::agent::agent(record),
     }
 }
 

@@ -302,9 +302,13 @@ fn who_called_and_when() {
         assert_eq!(at(&event), Some(1_772_352_005), "the envelope's, then");
         assert_eq!(at(&with(event, "/time", json!("soon"))), None);
     }
+    assert_eq!(cause.agent, None);
     let service = json!({"type": "AWSService", "invokedBy": "backup.amazonaws.com"});
     let cause = only(read(&with(opened(), "/detail/userIdentity", service))).cause.unwrap();
     assert_eq!((cause.actor.as_deref(), cause.role), (Some("backup.amazonaws.com"), None));
+    assert_eq!(cause.agent.as_deref(), Some("backup.amazonaws.com"));
+    let by_tool = with(opened(), "/detail/userAgent", json!("APN/1.0 HashiCorp/1.0 Terraform/1.15.0"));
+    assert_eq!(only(read(&by_tool)).cause.unwrap().agent.as_deref(), Some("terraform"));
     let hostile = with(opened(), "/detail/userIdentity/arn", json!("\u{1b}[2J\u{202e}x\n".repeat(10_000)));
     let actor = only(read(&hostile)).cause.unwrap().actor.unwrap();
     assert!(actor.starts_with("[2Jx[2Jx") && actor.chars().count() == 512);

@@ -176,6 +176,7 @@ fn sound(event: &Value, reading: &Reading) -> Result<(), TestCaseError> {
                 cause.actor.as_ref(),
                 cause.role.as_ref(),
                 cause.source_ip.as_ref(),
+                cause.agent.as_ref(),
             ]
         });
         for text in cause.flatten().chain(&notice.event).chain(&notice.message).chain(&notice.control_ids) {

@@ -6,6 +6,7 @@
 //!
 //! Nothing here decides which control an event is for, and nothing here talks to AWS.
 
+mod agent;
 mod arn;
 mod calls;
 mod cloudtrail;
@@ -30,6 +31,7 @@ pub use read::{MOST_RECORDS, read, read_bytes};
 use ids::{AccountId, Region};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::time::Duration;
 use time::OffsetDateTime;
 
 /// The largest event that Lambda delivers, in bytes.
@@ -168,6 +170,10 @@ pub struct Cause {
     pub role: Option<String>,
     /// The address that the call came from.
     pub source_ip: Option<String>,
+    /// The tool that made the call, in one word of ours or as an AWS service's name: `terraform`, `cloudformation`,
+    /// `console`, `cli`, `sdk`, `autoscaling.amazonaws.com`. A hint: the caller can make most of them up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 /// An API call as CloudTrail recorded it: what we key on, and nothing required that real records leave out. The type of
@@ -225,7 +231,7 @@ pub enum Reply {
     },
 }
 
-/// The plain request that a person sends; `resource` or `record` is there.
+/// The plain request that a person sends; a resource, a record or a plan is named.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manual {
     /// The control that it is for.
@@ -240,6 +246,44 @@ pub struct Manual {
     pub overrides: Vec<String>,
     /// The record to undo, as it was printed.
     pub record: Option<Value>,
+    /// The id of the record to undo, where it is to be found in the ledger.
+    pub recall: Option<String>,
+    /// What was decided about a plan.
+    pub decision: Option<Decision>,
+    /// For how long the control is to leave the resource alone after an undo.
+    pub leave_alone: Option<Duration>,
+    /// A proof of who sends the request: a signed request to STS, which the caller may have answered (see
+    /// `remediation::caller`).
+    pub caller: Option<String>,
+    /// Who sent the request, once that is proved: the ARN that AWS reports. Never read from a request.
+    pub asked_by: Option<String>,
+}
+
+/// What a person decided about a plan, by the plan's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Carry it out.
+    Approve(String),
+    /// Do not.
+    Reject(String),
+}
+
+impl Manual {
+    /// What the request is for, in a few words: what a proof of the caller is bound to, so that it is good for nothing else.
+    pub fn purpose(&self) -> String {
+        match (&self.decision, &self.recall, &self.record) {
+            (Some(Decision::Approve(id)), ..) => format!("approve {id}"),
+            (Some(Decision::Reject(id)), ..) => format!("reject {id}"),
+            (None, Some(id), _) => format!("undo {id}"),
+            (None, None, Some(record)) => {
+                format!("undo {}", record.get("id").and_then(Value::as_str).unwrap_or_default())
+            }
+            (None, None, None) => {
+                let mode = if self.mode == Some(ManualMode::Enforce) { "enforce" } else { "plan" };
+                format!("{mode} {}", self.resource.as_deref().unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// What a manual request asks for.
@@ -252,4 +296,8 @@ pub enum ManualMode {
     Enforce,
     /// Take a record back.
     Undo,
+    /// Carry a stored plan out.
+    Approve,
+    /// Do not carry a stored plan out.
+    Reject,
 }

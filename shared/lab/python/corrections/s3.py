@@ -1,10 +1,17 @@
 """Buckets' settings as S3 tells them. What differs is told in src/quirks/settings.rs."""
 
+import json
 import re
 
 from moto.core.responses import ActionResult
 from moto.s3 import models
-from moto.s3.exceptions import ReplicationConfigurationNotFoundError, ServerSideEncryptionConfigurationNotFoundError
+from moto.s3.exceptions import (
+    AccessDeniedByLock,
+    InvalidBucketState,
+    ReplicationConfigurationNotFoundError,
+    S3ClientError,
+    ServerSideEncryptionConfigurationNotFoundError,
+)
 from moto.s3.models import FakeAcl, FakeBucket, FakeGrant, FakeGrantee, PublicAccessBlock, S3Backend, s3_backends
 from moto.s3.responses import S3Response
 from moto.s3control.models import s3control_backends
@@ -172,6 +179,90 @@ def notification(self):
 
 S3Response._notification_config_from_body = notification_from_body
 S3Response.get_bucket_notification = notification
+
+# --- object lock -----------------------------------------------------------------------------------------------------
+
+
+class Locked(AccessDeniedByLock):
+    def __init__(self):
+        S3ClientError.__init__(self, "AccessDenied", "Access Denied because object protected by object lock.")
+
+
+delete = S3Backend.delete_object
+
+
+def delete_object(self, bucket_name, key_name, version_id=None, bypass=False):
+    """moto takes any text for a bypass, and says of the lock only that access is denied."""
+    try:
+        return delete(self, bucket_name, key_name, version_id, str(bypass).lower() == "true")
+    except AccessDeniedByLock:
+        raise Locked
+
+
+def put_retention(self):
+    """A retention can be made longer; shorter or weaker only from GOVERNANCE, by who may bypass it."""
+    version = self._get_param("versionId")
+    key = self.backend.get_object(self.bucket_name, self.parse_key_name(), version_id=version)
+    mode, until = self._mode_until_from_body()
+    bypass = (self.headers.get("x-amz-bypass-governance-retention") or "").lower() == "true"
+    hold, held = getattr(key, "lock_legal_status", None), key is not None
+    if held and key.lock_until:
+        # A legal hold is another matter.
+        key.lock_legal_status = None
+        locked = key.is_locked(governance_bypass=bypass)
+        key.lock_legal_status = hold
+        weaker = (until or "") < key.lock_until or (key.lock_mode == "COMPLIANCE" and mode != "COMPLIANCE")
+        if locked and weaker:
+            raise Locked
+    return put_object_retention(self)
+
+
+put_object_retention = S3Response.put_object_retention
+S3Response.put_object_retention = put_retention
+S3Backend.delete_object = delete_object
+put_versioning, put_lock = S3Backend.put_bucket_versioning, S3Backend.put_object_lock_configuration
+
+
+def put_bucket_versioning(self, bucket_name, status):
+    if self.get_bucket(bucket_name).object_lock_enabled and status != "Enabled":
+        told = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+        raise InvalidBucketState(told)
+    return put_versioning(self, bucket_name, status)
+
+
+def put_object_lock(self, bucket_name, lock_enabled, mode=None, days=None, years=None):
+    """S3 takes it for a bucket that has objects too."""
+    bucket = self.get_bucket(bucket_name)
+    there, bucket.keys = bucket.keys, type(bucket.keys)()
+    try:
+        put_lock(self, bucket_name, lock_enabled, mode, days or 0, years or 0)
+    finally:
+        bucket.keys = there
+
+
+S3Backend.put_bucket_versioning = put_bucket_versioning
+S3Backend.put_object_lock_configuration = put_object_lock
+
+# --- policies --------------------------------------------------------------------------------------------------------
+
+permission = FakeBucket.get_permission
+
+
+def get_permission(self, action, resource):
+    """What the policy says of an object, but for statements with a condition, which the lab counts as not met."""
+    whole = self.policy
+    if whole is None:
+        return permission(self, action, resource)
+    policy = json.loads(whole)
+    statements = policy.get("Statement") or []
+    statements = statements if isinstance(statements, list) else [statements]
+    stripped = FakeBucket.__new__(FakeBucket)
+    plain = [one for one in statements if not one.get("Condition")]
+    stripped.policy = json.dumps({**policy, "Statement": plain}).encode() if plain else None
+    return permission(stripped, action, resource)
+
+
+FakeBucket.get_permission = get_permission
 
 # --- the lab's own ---------------------------------------------------------------------------------------------------
 

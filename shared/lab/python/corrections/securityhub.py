@@ -1,10 +1,11 @@
-"""Security Hub takes updates of findings and remembers them. What differs is told in src/quirks/records.rs."""
+"""Security Hub takes findings and updates of findings, and remembers them. What differs is told in src/quirks/records.rs."""
 
 import json
+import re
 
 from moto.core.exceptions import JsonRESTError
 from moto.securityhub import urls
-from moto.securityhub.models import securityhub_backends
+from moto.securityhub.models import Finding, securityhub_backends
 from moto.securityhub.responses import SecurityHubResponse
 
 urls.url_paths["{0}/findings/batchupdate$"] = SecurityHubResponse.dispatch
@@ -52,6 +53,84 @@ def update_v2(self):
     return json.dumps({"ProcessedFindings": done, "UnprocessedFindings": []})
 
 
+# https://docs.aws.amazon.com/securityhub/latest/userguide/asff-required-attributes.html
+REQUIRED = (
+    "AwsAccountId",
+    "CreatedAt",
+    "Description",
+    "GeneratorId",
+    "Id",
+    "ProductArn",
+    "Resources",
+    "SchemaVersion",
+    "Severity",
+    "Title",
+    "Types",
+    "UpdatedAt",
+)
+LEVELS = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+# https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AwsSecurityFinding.html
+LONGEST = {"Title": 256, "Description": 1024, "Id": 512, "GeneratorId": 512, "ProductArn": 2048}
+# What an import leaves as BatchUpdateFindings set it.
+# https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html
+KEPT = ("Note", "UserDefinedFields", "VerificationState", "Workflow")
+
+
+def wrong_with(finding):
+    """Why a finding is none; none if it is one."""
+    missing = [name for name in REQUIRED if finding.get(name) in (None, "", [])]
+    if missing:
+        return f"{missing[0]} is required"
+    if finding["SchemaVersion"] != "2018-10-08":
+        return "SchemaVersion must be 2018-10-08"
+    if finding["Severity"].get("Label") not in LEVELS and "Normalized" not in finding["Severity"]:
+        return f"Severity.Label must be one of {', '.join(LEVELS)}"
+    for name, longest in LONGEST.items():
+        if len(finding[name]) > longest:
+            return f"{name} is longer than {longest} characters"
+    for name in ("CreatedAt", "UpdatedAt"):
+        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)", finding[name]):
+            return f"{name} is not a valid date-time"
+    if not 1 <= len(finding["Resources"]) <= 32 or any(not (r.get("Type") and r.get("Id")) for r in finding["Resources"]):
+        return "Resources must have between 1 and 32 members, each with a Type and an Id"
+    if len(json.dumps(finding)) > 240 * 1024:
+        return "the finding is larger than 240 KB"
+    return None
+
+
+def import_findings(self):
+    """BatchImportFindings: up to 100 of one product of the caller's; what is wrong with one fails only that one."""
+    findings, backend = json.loads(self.body).get("Findings") or [], self.securityhub_backend
+    if not 1 <= len(findings) <= 100:
+        raise refuse("Findings must have between 1 and 100 members")
+    # An account's own product is named after it.
+    ours = f"arn:aws:securityhub:{backend.region_name}:{backend.account_id}:product/{backend.account_id}/default"
+    products = {finding.get("ProductArn") for finding in findings}
+    if len(products) > 1 or any(product and product != ours for product in products):
+        raise JsonRESTError("InvalidAccessException", f"The account is not subscribed to the product; use {ours}")
+    failed = []
+    for finding in findings:
+        why = wrong_with(finding)
+        if why:
+            failed.append({"Id": finding.get("Id") or "", "ErrorCode": "InvalidInput", "ErrorMessage": why})
+            continue
+        there = next((one for one in backend.findings if one.id == finding["Id"]), None)
+        if there is None:
+            backend.findings.append(Finding(finding["Id"], finding))
+        elif there.data["UpdatedAt"] <= finding["UpdatedAt"]:
+            kept_fields = {name: there.data[name] for name in KEPT if name in there.data}
+            there.data = {**finding, **kept_fields}
+    done = len(findings) - len(failed)
+    return json.dumps({"FailedCount": len(failed), "SuccessCount": done, "FailedFindings": failed})
+
+
+def imported(account, body):
+    """Every finding that was imported to the region, as it is by now."""
+    there = securityhub_backends[account][body.get("region", "us-east-1")].findings
+    return {"findings": [finding.data for finding in there]}
+
+
+SecurityHubResponse.batch_import_findings = import_findings
 SecurityHubResponse.batch_update_findings = update
 SecurityHubResponse.batch_update_findings_v2 = update_v2
 
@@ -61,4 +140,4 @@ def updates(account, body):
     return {"calls": getattr(securityhub_backends[account][body.get("region", "us-east-1")], "lab_updates", [])}
 
 
-LAB = {"updates": updates}
+LAB = {"imported": imported, "updates": updates}

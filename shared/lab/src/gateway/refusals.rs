@@ -6,6 +6,7 @@ use crate::faults::Kind;
 use crate::http::ApiResponse;
 use crate::quirks::error::respond;
 use http::StatusCode;
+use serde_json::{Value, json};
 
 /// How one service refuses: status and code when it is asked too often, when it fails, when the caller may not, and when
 /// somebody else is writing.
@@ -49,6 +50,13 @@ fn words(service: &str) -> Words {
             (400, "AccessDeniedException"),
             (409, "KMSInvalidStateException"),
         ),
+        // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+        "dynamodb" => words(
+            (400, "ThrottlingException"),
+            (500, "InternalServerError"),
+            (400, "AccessDeniedException"),
+            (400, "TransactionConflictException"),
+        ),
         _ => words(
             (400, "ThrottlingException"),
             (500, "InternalFailure"),
@@ -82,7 +90,26 @@ pub(super) fn faulty(call: &Call, kind: &Kind) -> Option<Result<ApiResponse, Bro
         Kind::DropAnswer | Kind::Latency(_) | Kind::Stale => return None,
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if *kind == Kind::Conflict && call.operation == "TransactWriteItems" {
+        return Some(Ok(cancelled(call, status)));
+    }
     Some(Ok(respond(call, status, code, &message, &[])))
+}
+
+/// The answer to a transaction of which every item is in somebody else's at this moment.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html#API_TransactWriteItems_Errors>
+fn cancelled(call: &Call, status: StatusCode) -> ApiResponse {
+    let code = "TransactionCanceledException";
+    let body: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
+    let writes = body.get("TransactItems").and_then(Value::as_array).map_or(0, Vec::len);
+    let reason = json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
+    let codes = vec!["TransactionConflict"; writes].join(", ");
+    let message = format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]");
+    let mut answer = respond(call, status, code, &message, &[]);
+    let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
+    let body = json!({ "__type": kind, "Message": message, "CancellationReasons": vec![reason; writes] });
+    answer.body = body.to_string().into();
+    answer
 }
 
 #[cfg(test)]
@@ -121,6 +148,24 @@ mod tests {
             ("kms", json("TrentService.DescribeKey"), "{}", Kind::Denied, 400, r#""__type":"AccessDeniedException""#),
             ("config", json("StarlingDoveService.PutEvaluations"), "{}", Kind::Error, 500, "InternalFailure"),
             ("securityhub", ("accept", "*/*"), "{}", Kind::Throttle, 429, "TooManyRequestsException"),
+            (
+                "dynamodb",
+                json("DynamoDB_20120810.GetItem"),
+                "{}",
+                Kind::Throttle,
+                400,
+                r#""__type":"ThrottlingException""#,
+            ),
+            ("dynamodb", json("DynamoDB_20120810.GetItem"), "{}", Kind::Error, 500, "InternalServerError"),
+            ("dynamodb", json("DynamoDB_20120810.GetItem"), "{}", Kind::Denied, 400, "AccessDeniedException"),
+            (
+                "dynamodb",
+                json("DynamoDB_20120810.TransactWriteItems"),
+                r#"{"TransactItems":[{},{}]}"#,
+                Kind::Conflict,
+                400,
+                "[TransactionConflict, TransactionConflict]",
+            ),
         ] {
             let (met, said) = said(service, header, body, &kind);
             assert!(met == status && said.contains(expected), "{service} {kind:?}: {met} {said}");

@@ -177,6 +177,14 @@ pub(super) const POLICY_STATUS: Quirk = Quirk {
     }),
 };
 
+pub(super) const CONDITIONS: Quirk = Quirk {
+    id: "policy-conditions",
+    aws: "A Deny whose condition is not met, such as one of calls without TLS, denies nothing.",
+    moto: "Denies everybody the objects that such a statement is about, and those of an Allow with a condition.",
+    source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html",
+    act: Act::Inside("s3"),
+};
+
 pub(super) const EFFECTIVE_ACL: Quirk = Quirk {
     id: "effective-acl",
     aws: "GetBucketAcl and GetObjectAcl show the grants that have effect: none to everybody while IgnorePublicAcls is on \

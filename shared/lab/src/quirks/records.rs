@@ -17,3 +17,12 @@ pub(super) const FINDINGS: Quirk = Quirk {
     source: "https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html",
     act: Act::Inside("securityhub"),
 };
+
+pub(super) const IMPORTED: Quirk = Quirk {
+    id: "batch-import-findings",
+    aws: "BatchImportFindings takes up to 100 findings of the account's own product, and refuses each that lacks an \
+          attribute that the format requires; what an analyst set stays.",
+    moto: "Requires resources alone, of any product, and writes over what an analyst set.",
+    source: "https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html",
+    act: Act::Inside("securityhub"),
+};

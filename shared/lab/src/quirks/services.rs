@@ -2,8 +2,63 @@
 
 use super::error::{request_id, respond};
 use super::{Act, Quirk};
+use crate::call::Caller;
 use crate::http::ApiResponse;
 use http::{HeaderValue, StatusCode};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+/// For how long STS takes a request after the time in its signature: it does not look at X-Amz-Expires.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
+const SIGNED_FOR: Duration = Duration::minutes(15);
+
+pub(super) const PRESIGNED: Quirk = Quirk {
+    id: "presigned-identity",
+    aws: "STS answers a presigned GetCallerIdentity for a quarter of an hour, and to no temporary key that it did not \
+          issue.",
+    moto: "Answers to any key at any time.",
+    source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html",
+    act: Act::Instead(|scene| {
+        Box::pin(async move {
+            let query = scene.call.request.query();
+            let text = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            let (true, Some(credential)) = (scene.call.service == "sts", text("X-Amz-Credential")) else {
+                return Ok(None);
+            };
+            let refuse = |code: &str, why: &str| Ok(Some(respond(scene.call, StatusCode::FORBIDDEN, code, why, &[])));
+            let temporary = credential.starts_with("ASIA");
+            if text("X-Amz-Signature").is_none_or(str::is_empty) {
+                return refuse(
+                    "IncompleteSignature",
+                    "The request must contain a signature that conforms to AWS standards",
+                );
+            }
+            // A key that nobody issued is a user's in the lab: see [`crate::identities::Identities`].
+            if temporary && matches!(scene.call.caller, Caller::User { .. }) {
+                return refuse("InvalidClientTokenId", "The security token included in the request is invalid");
+            }
+            let Some(signed) = text("X-Amz-Date").and_then(signed_at) else {
+                return refuse("IncompleteSignature", "Date must be in ISO-8601 'basic format'");
+            };
+            let age = OffsetDateTime::now_utc() - signed;
+            if age > SIGNED_FOR {
+                return refuse("SignatureDoesNotMatch", "Signature expired: it is older than 15 minutes");
+            }
+            if age < -SIGNED_FOR {
+                return refuse("SignatureDoesNotMatch", "Signature not yet current: it is of a time to come");
+            }
+            Ok(None)
+        })
+    }),
+};
+
+/// The time in a signature (`20260101T120000Z`).
+fn signed_at(text: &str) -> Option<OffsetDateTime> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..8)?);
+    let (hour, minute, second) = (time.get(..2)?, time.get(2..4)?, time.get(4..6)?);
+    OffsetDateTime::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"), &Rfc3339).ok()
+}
 
 pub(super) const CALLER_IDENTITY: Quirk = Quirk {
     id: "caller-identity",

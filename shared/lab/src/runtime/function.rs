@@ -6,6 +6,7 @@ use super::{Config, FunctionError, INIT_LIMIT, LARGEST_EVENT, Report};
 use crate::call::{ACCOUNT, Caller};
 use crate::gateway::{Happened, Happening, Journal};
 use crate::identities::Identities;
+use crate::idle::Idle;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +35,8 @@ struct World {
     retry_after: [Duration; 2],
     init_limit: Duration,
     numbers: AtomicU64,
+    /// Whether invocations are under way.
+    idle: Idle,
     /// Changes, or closes, when all is to end.
     ended: watch::Receiver<()>,
 }
@@ -88,6 +91,7 @@ impl Functions {
             retry_after,
             init_limit,
             numbers: AtomicU64::new(1),
+            idle: Idle::default(),
             ended,
         };
         Self { world: Arc::new(world), end: Arc::new(end) }
@@ -152,13 +156,28 @@ impl Functions {
     /// Invokes a function and waits for its answer. Fails only if there is no such function, the event is too large or
     /// the functions were stopped.
     pub async fn invoke(&self, name: &str, payload: Bytes) -> Result<Report, String> {
+        let _busy = self.world.idle.begin();
         self.world.attempt(name, payload, None, 1, self.world.request_id()).await
+    }
+
+    /// The same for a try of what an event source mapping has for the function. Fails as [`Self::invoke`] does.
+    pub async fn hand_over(&self, name: &str, mapping: &str, attempt: u32, payload: Bytes) -> Result<Report, String> {
+        self.world.attempt(name, payload, Some(mapping), attempt, self.world.request_id()).await
+    }
+
+    /// Whether invocations are under way, or wait to be tried again.
+    pub fn idle(&self) -> &Idle {
+        &self.world.idle
     }
 
     /// Invokes a function as an EventBridge rule does: asynchronously, and again if it fails, with the delays between.
     pub fn invoke_async(&self, name: &str, rule: &str, payload: Bytes) {
         let (world, name, rule) = (Arc::clone(&self.world), name.to_owned(), rule.to_owned());
-        tokio::spawn(async move { world.attempts(&name, payload, &rule).await });
+        let busy = world.idle.begin();
+        tokio::spawn(async move {
+            world.attempts(&name, payload, &rule).await;
+            drop(busy);
+        });
     }
 }
 

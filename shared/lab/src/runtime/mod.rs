@@ -56,7 +56,7 @@ pub struct Report {
     pub request_id: String,
     /// Which try of an asynchronous invocation it was, from 1.
     pub attempt: u32,
-    /// The EventBridge rule that matched, for an event.
+    /// What woke it, if nobody invoked it: an EventBridge rule, a schedule, a mapping of a stream.
     pub rule: Option<String>,
     /// From the start of the process to its first request for an event; none if the process was already there.
     #[serde(serialize_with = "milliseconds_option")]

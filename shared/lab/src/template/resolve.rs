@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 /// References may go round in a circle, which CloudFormation refuses; so deep does no template nest.
 const DEEPEST: usize = 64;
 
+/// The label of every table's stream. DynamoDB makes it of the moment at which the stream was switched on; the lab's must
+/// be known before.
+pub(crate) const STREAM: &str = "2026-01-01T00:00:00.000";
+
 /// Resolves the values of one template in one world.
 pub(super) struct Resolver<'a> {
     pub(super) world: &'a World,
@@ -53,6 +57,12 @@ impl<'a> Resolver<'a> {
     /// The template's resources, by logical id.
     pub(super) fn resources(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.resources.iter().map(|(name, resource)| (name.as_str(), resource))
+    }
+
+    /// A resource's physical name, as CloudFormation gives it.
+    pub(super) fn name(&self, logical_id: &str, place: &str) -> Result<String, String> {
+        let (kind, name) = self.named(logical_id, place, 0)?;
+        Ok(if kind == "AWS::KMS::Key" { self.key_id(logical_id) } else { name })
     }
 
     /// Whether the resource's own condition holds, if it has one.
@@ -184,12 +194,15 @@ impl<'a> Resolver<'a> {
         if self.world.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
     }
 
-    /// What `Ref` gives for a resource: its name, except that a queue's is its address.
+    /// What `Ref` gives for a resource: its name, except that a queue's is its address, a topic's its ARN and a key's its
+    /// id.
     fn physical_id(&self, target: &str, place: &str, depth: usize) -> Result<String, String> {
         let (kind, name) = self.named(target, place, depth)?;
         let World { account, region, .. } = self.world;
         Ok(match kind {
             "AWS::SQS::Queue" => format!("https://sqs.{region}.{}/{account}/{name}", self.url_suffix()),
+            "AWS::SNS::Topic" => self.attribute(target, "TopicArn", place, depth)?,
+            "AWS::KMS::Key" => self.key_id(target),
             _ => name,
         })
     }
@@ -208,6 +221,8 @@ impl<'a> Resolver<'a> {
             "AWS::Logs::LogGroup" => "LogGroupName",
             "AWS::DynamoDB::Table" => "TableName",
             "AWS::S3::Bucket" => "BucketName",
+            "AWS::SNS::Topic" => "TopicName",
+            "AWS::KMS::Alias" => "AliasName",
             _ => "Name",
         };
         let place = format!("{target}.{key}");
@@ -215,8 +230,30 @@ impl<'a> Resolver<'a> {
             Some(name) => self.value(name, &place, depth + 1)?,
             None => None,
         };
-        let name = named.map_or_else(|| Ok(format!("{}-{target}", self.world.stack)), |name| text(&name, &place))?;
+        let made = || {
+            let name = format!("{}-{target}", self.world.stack);
+            // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+            if kind == "AWS::S3::Bucket" { name.to_ascii_lowercase() } else { name }
+        };
+        let name = named.map_or_else(|| Ok(made()), |name| text(&name, &place))?;
         Ok((kind, name))
+    }
+
+    /// The id of a KMS key, which no template can choose: made up from where it is, so that it is the same in each lab.
+    fn key_id(&self, target: &str) -> String {
+        let World { account, region, stack, .. } = self.world;
+        // FNV-1a, with another beginning for each half.
+        let seed = format!("{account}/{region}/{stack}/{target}");
+        let half = |from: u64| seed.bytes().fold(from, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let (high, low) = (half(0xcbf2_9ce4_8422_2325), half(0x8422_2325_cbf2_9ce4));
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0x0fff,
+            (low >> 48) & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff
+        )
     }
 
     fn attribute(&self, target: &str, attribute: &str, place: &str, depth: usize) -> Result<String, String> {
@@ -236,7 +273,14 @@ impl<'a> Resolver<'a> {
             ("AWS::Logs::LogGroup", "Arn") => format!("{}:*", regional("logs", "log-group:")),
             ("AWS::Events::Rule", "Arn") => regional("events", "rule/"),
             ("AWS::DynamoDB::Table", "Arn") => regional("dynamodb", "table/"),
+            ("AWS::DynamoDB::Table", "StreamArn") => format!("{}/stream/{STREAM}", regional("dynamodb", "table/")),
             ("AWS::S3::Bucket", "Arn") => format!("arn:{partition}:s3:::{name}"),
+            ("AWS::S3::Bucket", "DomainName") => format!("{name}.s3.{}", self.url_suffix()),
+            ("AWS::S3::Bucket", "RegionalDomainName") => format!("{name}.s3.{region}.{}", self.url_suffix()),
+            ("AWS::SNS::Topic", "TopicArn" | "Arn") => regional("sns", ""),
+            ("AWS::SNS::Topic", "TopicName") => name,
+            ("AWS::KMS::Key", "Arn") => format!("arn:{partition}:kms:{region}:{account}:key/{}", self.key_id(target)),
+            ("AWS::KMS::Key", "KeyId") => self.key_id(target),
             _ => {
                 return Err(format!(
                     "{place}: the lab does not know the {attribute} of {target} ({kind}); add it here"

@@ -1,0 +1,295 @@
+//! Makes what the template has beside functions, as CloudFormation would: before anybody watches, so that nothing of it is
+//! in the journal and nothing of it is anybody's drift.
+
+use crate::client::Client;
+use crate::gateway::Gateway;
+use crate::http::ApiRequest;
+use crate::quirks::error::escape;
+use crate::template::{ResourceSpec, STREAM, Template};
+use http::Method;
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Makes the template's resources, those that need no other beside each other. Each way to fail is one sentence that names
+/// the resource.
+pub async fn deploy(gateway: &Arc<Gateway>, template: &Template) -> Result<(), String> {
+    // A policy, an alias and a subscription are of something that must be there; a subscription's may be two.
+    for second in [false, true] {
+        let mut making = JoinSet::new();
+        for spec in &template.resources {
+            if depends(&spec.kind) == second {
+                let (spec, gateway) = (spec.clone(), Arc::clone(gateway));
+                making.spawn(async move {
+                    let client = Client::past(Arc::clone(&gateway), &gateway.region);
+                    let made = Maker { gateway: &gateway, client, spec: &spec }.make().await;
+                    made.map_err(|why| format!("{} ({}) cannot be deployed: {why}", spec.logical_id, spec.kind))
+                });
+            }
+        }
+        while let Some(made) = making.join_next().await {
+            made.map_err(|error| error.to_string())??;
+        }
+    }
+    Ok(())
+}
+
+fn depends(kind: &str) -> bool {
+    ["AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription", "AWS::KMS::Alias"].contains(&kind)
+}
+
+/// One resource, while it is made.
+struct Maker<'a> {
+    gateway: &'a Gateway,
+    client: Client,
+    spec: &'a ResourceSpec,
+}
+
+impl Maker<'_> {
+    async fn make(&self) -> Result<(), String> {
+        match self.spec.kind.as_str() {
+            "AWS::DynamoDB::Table" => self.table().await,
+            "AWS::S3::Bucket" => self.bucket().await,
+            "AWS::S3::BucketPolicy" => {
+                let (bucket, policy) = (self.text("/Bucket"), self.policy());
+                self.put(&format!("/{bucket}?policy"), policy).await
+            }
+            "AWS::SNS::Topic" => self.topic().await,
+            "AWS::SNS::TopicPolicy" => {
+                for topic in self.list("/Topics") {
+                    let policy = self.policy();
+                    let topic = topic.as_str().unwrap_or_default();
+                    self.attribute(topic, "Policy", &policy).await?;
+                }
+                Ok(())
+            }
+            "AWS::SNS::Subscription" => {
+                let (topic, protocol, endpoint) =
+                    (self.text("/TopicArn"), self.text("/Protocol"), self.text("/Endpoint"));
+                self.subscribe(&topic, &protocol, &endpoint).await
+            }
+            "AWS::SQS::Queue" => {
+                self.client.must_query("sqs", "CreateQueue", &[("QueueName", &self.spec.name)]).await.map(|_| ())
+            }
+            "AWS::KMS::Key" => {
+                let key = json!({
+                    "region": self.gateway.region,
+                    "id": self.spec.name,
+                    "policy": self.property("/KeyPolicy").map(Value::to_string),
+                    "description": self.text("/Description"),
+                    "rotates": self.is_on("/EnableKeyRotation"),
+                });
+                self.gateway.wish("kms/key", crate::call::ACCOUNT, key).await.map(|_| ())
+            }
+            "AWS::KMS::Alias" => {
+                let key = self.text("/TargetKeyId");
+                let key = key.rsplit('/').next().unwrap_or_default();
+                let alias = json!({ "AliasName": self.spec.name, "TargetKeyId": key });
+                self.client.must_json("kms", "CreateAlias", &alias).await.map(|_| ())
+            }
+            other => Err(format!("the lab does not make a {other}")),
+        }
+    }
+
+    /// A table has the API's own names of its properties, but for those of encryption, deletion and recovery.
+    async fn table(&self) -> Result<(), String> {
+        let mut body = Map::from_iter([("TableName".to_owned(), json!(self.spec.name))]);
+        let same = [
+            "AttributeDefinitions",
+            "KeySchema",
+            "BillingMode",
+            "GlobalSecondaryIndexes",
+            "LocalSecondaryIndexes",
+            "ProvisionedThroughput",
+            "DeletionProtectionEnabled",
+            "Tags",
+        ];
+        for name in same {
+            if let Some(value) = self.spec.properties.get(name) {
+                body.insert(name.to_owned(), value.clone());
+            }
+        }
+        if let Some(view) = self.property("/StreamSpecification/StreamViewType") {
+            let stream = json!({ "StreamEnabled": true, "StreamViewType": view });
+            body.insert("StreamSpecification".to_owned(), stream);
+        }
+        if let Some(encryption) = self.property("/SSESpecification") {
+            let mut fields = encryption.as_object().cloned().unwrap_or_default();
+            let enabled = fields.remove("SSEEnabled").unwrap_or_default();
+            fields.insert("Enabled".to_owned(), enabled);
+            body.insert("SSESpecification".to_owned(), Value::Object(fields));
+        }
+        self.client.must_json("dynamodb", "CreateTable", &Value::Object(body)).await?;
+        let table = &self.spec.name;
+        if self.property("/StreamSpecification").is_some() {
+            let label = json!({ "region": self.gateway.region, "table": table, "label": STREAM });
+            self.gateway.wish("streams/label", crate::call::ACCOUNT, label).await?;
+        }
+        if let Some(lives) = self.property("/TimeToLiveSpecification") {
+            let body = json!({ "TableName": table, "TimeToLiveSpecification": lives });
+            self.client.must_json("dynamodb", "UpdateTimeToLive", &body).await?;
+        }
+        if self.is_on("/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled") {
+            let body = json!({
+                "TableName": table, "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true },
+            });
+            self.client.must_json("dynamodb", "UpdateContinuousBackups", &body).await?;
+        }
+        Ok(())
+    }
+
+    async fn bucket(&self) -> Result<(), String> {
+        let bucket = &self.spec.name;
+        let region = &self.gateway.region;
+        let body = if region == "us-east-1" {
+            String::new()
+        } else {
+            format!(
+                "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+            )
+        };
+        let mut request = ApiRequest::new(Method::PUT, format!("/{bucket}")).body(body);
+        if self.is_on("/ObjectLockEnabled") {
+            request = request.header("x-amz-bucket-object-lock-enabled", "true");
+        }
+        self.sent("CreateBucket", request).await?;
+        for (sub_resource, document) in self.settings() {
+            self.put(&format!("/{bucket}?{sub_resource}"), document).await?;
+        }
+        Ok(())
+    }
+
+    /// The sub-resources that a bucket's properties come to, with their documents.
+    /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html>
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut all = Vec::new();
+        if let Some(status) = self.property("/VersioningConfiguration/Status") {
+            let status = element("Status", status);
+            all.push(("versioning", format!("<VersioningConfiguration>{status}</VersioningConfiguration>")));
+        }
+        if let Some(rule) = self.property("/BucketEncryption/ServerSideEncryptionConfiguration/0") {
+            let mut inner = String::new();
+            if let Some(default) = rule.get("ServerSideEncryptionByDefault") {
+                let fields = elements(default);
+                let _ =
+                    write!(inner, "<ApplyServerSideEncryptionByDefault>{fields}</ApplyServerSideEncryptionByDefault>");
+            }
+            if let Some(key) = rule.get("BucketKeyEnabled") {
+                inner.push_str(&element("BucketKeyEnabled", key));
+            }
+            let root = "ServerSideEncryptionConfiguration";
+            all.push(("encryption", format!("<{root}><Rule>{inner}</Rule></{root}>")));
+        }
+        if let Some(block) = self.property("/PublicAccessBlockConfiguration") {
+            let root = "PublicAccessBlockConfiguration";
+            all.push(("publicAccessBlock", format!("<{root}>{}</{root}>", elements(block))));
+        }
+        if let Some(rule) = self.property("/OwnershipControls/Rules/0") {
+            let rule = elements(rule);
+            all.push(("ownershipControls", format!("<OwnershipControls><Rule>{rule}</Rule></OwnershipControls>")));
+        }
+        if let Some(lock) = self.property("/ObjectLockConfiguration") {
+            all.push(("object-lock", format!("<ObjectLockConfiguration>{}</ObjectLockConfiguration>", elements(lock))));
+        }
+        let tags = self.list("/Tags");
+        if !tags.is_empty() {
+            let tags: String = tags.iter().map(|tag| format!("<Tag>{}</Tag>", elements(tag))).collect();
+            all.push(("tagging", format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")));
+        }
+        all
+    }
+
+    async fn topic(&self) -> Result<(), String> {
+        let answer = self.client.must_query("sns", "CreateTopic", &[("Name", &self.spec.name)]).await?;
+        let arn = answer.texts("TopicArn").into_iter().next().unwrap_or_default();
+        for name in ["KmsMasterKeyId", "DisplayName"] {
+            let value = self.text(&format!("/{name}"));
+            if !value.is_empty() {
+                self.attribute(&arn, name, &value).await?;
+            }
+        }
+        for subscription in self.list("/Subscription") {
+            let text = |name: &str| subscription.get(name).and_then(Value::as_str).unwrap_or_default();
+            self.subscribe(&arn, text("Protocol"), text("Endpoint")).await?;
+        }
+        Ok(())
+    }
+
+    async fn attribute(&self, topic: &str, name: &str, value: &str) -> Result<(), String> {
+        let fields = [("TopicArn", topic), ("AttributeName", name), ("AttributeValue", value)];
+        self.client.must_query("sns", "SetTopicAttributes", &fields).await.map(|_| ())
+    }
+
+    async fn subscribe(&self, topic: &str, protocol: &str, endpoint: &str) -> Result<(), String> {
+        let fields = [("TopicArn", topic), ("Protocol", protocol), ("Endpoint", endpoint)];
+        self.client.must_query("sns", "Subscribe", &fields).await.map(|_| ())
+    }
+
+    async fn put(&self, target: &str, document: String) -> Result<(), String> {
+        self.sent(target, ApiRequest::new(Method::PUT, target).body(document)).await
+    }
+
+    async fn sent(&self, what: &str, request: ApiRequest) -> Result<(), String> {
+        let answer = self.client.send("s3", request).await?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        Err(format!("{what} was answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
+    }
+
+    fn property(&self, pointer: &str) -> Option<&Value> {
+        self.spec.properties.pointer(pointer)
+    }
+
+    fn list(&self, pointer: &str) -> &[Value] {
+        self.property(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    fn text(&self, pointer: &str) -> String {
+        self.property(pointer).map(plain).unwrap_or_default()
+    }
+
+    fn is_on(&self, pointer: &str) -> bool {
+        self.text(pointer) == "true"
+    }
+
+    fn policy(&self) -> String {
+        self.property("/PolicyDocument").map(Value::to_string).unwrap_or_default()
+    }
+}
+
+/// A plain value as text.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// An object's fields as XML elements of the same names.
+fn elements(object: &Value) -> String {
+    let fields = object.as_object().into_iter().flatten();
+    fields.map(|(name, value)| element(name, value)).collect()
+}
+
+fn element(name: &str, value: &Value) -> String {
+    match value {
+        Value::Object(_) => format!("<{name}>{}</{name}>", elements(value)),
+        value => format!("<{name}>{}</{name}>", escape(&plain(value))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_become_elements() {
+        let lock =
+            json!({"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 7}}});
+        assert_eq!(
+            elements(&lock),
+            "<ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Days>7</Days><Mode>GOVERNANCE</Mode>\
+             </DefaultRetention></Rule>"
+        );
+        assert_eq!(element("Key", &json!("a<b")), "<Key>a&lt;b</Key>");
+    }
+}
