@@ -20,6 +20,16 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("s3control:DeletePublicAccessBlock", "s3:PutAccountPublicAccessBlock"),
 ];
 
+/// The calls that the engine makes for every control alike: to the ledger, and to learn who sent a request. What its role needs
+/// for them is in [`crate::template::LEDGER`]; the last needs nothing.
+const OF_THE_ENGINE: [&str; 4] =
+    ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:TransactWriteItems", "sts:GetCallerIdentity"];
+
+/// Whether the engine makes this call, whatever the control.
+pub fn of_the_engine(call: &str) -> bool {
+    OF_THE_ENGINE.contains(&call)
+}
+
 /// The IAM actions that a call needs: its own, and the one for the tags that it gives.
 pub fn actions(call: &Happened) -> Vec<String> {
     let tags = call.tags.then(|| "ec2:CreateTags".to_owned());

@@ -5,11 +5,11 @@
 use lab::bus::Bus;
 use lab::template::{FunctionSpec, Template, World, yaml};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use system_tests::template::{LEDGER, RUNTIME, actions, pascal_case, remade, undo_actions, undo_allowed};
-use system_tests::{About, Kind, Setting, controls, event, folders, invoke, own_folders, shared, workspace};
+use system_tests::{About, Kind, Setting, about, controls, event, folders, invoke, own_folders, shared, workspace};
 
 /// The names of a folder's entries.
 fn names(folder: &Path) -> BTreeSet<String> {
@@ -293,30 +293,40 @@ fn no_roles_policies_are_longer_than_iam_takes() {
 }
 
 #[test]
-fn the_recorder_may_record_and_announce_and_no_more() {
-    let recorder = [
-        "dynamodb:GetItem",
-        "dynamodb:Query",
-        "dynamodb:PutItem",
-        "dynamodb:DeleteItem",
-        "s3:PutObject",
-        "s3:GetObject",
-        "s3:ListBucket",
-        "sns:Publish",
-        "securityhub:BatchImportFindings",
-    ];
-    let runtime = [
-        "dynamodb:DescribeStream",
-        "dynamodb:GetRecords",
-        "dynamodb:GetShardIterator",
-        "dynamodb:ListStreams",
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "sqs:SendMessage",
-    ];
-    let key = ["kms:Decrypt", "kms:GenerateDataKey"];
-    let ought = ought([("recorder", owned(&recorder)), ("key", owned(&key)), ("runtime", owned(&runtime))]);
-    assert_eq!(policies(&template(), "RecorderRole"), ought);
+fn the_recorder_may_do_what_it_declares_and_no_more() {
+    let template = template();
+    let get_att = |name: &str| serde_json::json!({"Fn::GetAtt": [name, "Arn"]}).to_string();
+    let sub = |text: &str| serde_json::json!({"Fn::Sub": text}).to_string();
+    let declared = about("recorder")["permissions"].clone();
+    let on = |what: &str| texts(&declared[what]);
+    let hub = "arn:${AWS::Partition}:securityhub:${AWS::Region}:${AWS::AccountId}:product/${AWS::AccountId}/default";
+    let key = serde_json::json!({"Fn::If": ["MakesKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KeyArn"}]});
+    let ought = BTreeMap::from([
+        (get_att("LedgerTable"), on("table")),
+        (sub("${LedgerTable.Arn}/index/by-day"), on("index")),
+        (sub("${LedgerTable.Arn}/stream/*"), on("stream")),
+        (get_att("EvidenceBucket"), on("bucket")),
+        (sub("${EvidenceBucket.Arn}/*"), on("objects")),
+        (key.to_string(), on("key")),
+        (serde_json::json!({"Ref": "Announcements"}).to_string(), on("topic")),
+        (sub(hub), on("hub")),
+        (get_att("RecorderLog"), owned(&["logs:CreateLogStream", "logs:PutLogEvents"])),
+        (get_att("UnhandledEvents"), owned(&["sqs:SendMessage"])),
+    ]);
+    assert_eq!(
+        declared.as_object().unwrap().len(),
+        ought.len() - 2,
+        "it declares something that is not held against it"
+    );
+    let mut is: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for policy in template["Resources"]["RecorderRole"]["Properties"]["Policies"].as_array().unwrap() {
+        for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
+            is.entry(statement["Resource"].to_string()).or_default().extend(texts(&statement["Action"]));
+        }
+    }
+    assert_eq!(is, ought);
+    // Neither wildcards nor anything that is not allowed outright.
+    policies(&template, "RecorderRole");
 }
 
 #[test]

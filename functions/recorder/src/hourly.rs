@@ -5,6 +5,7 @@ use evidence::{ABANDONED, RECORD, is_due};
 use ledger::{Index, Item, Ledger, Trouble};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
@@ -49,10 +50,10 @@ impl Recorder<'_> {
     /// from being done.
     pub async fn hourly(&self, accounts: &[AccountId], now: OffsetDateTime, deadline: Instant) -> Swept {
         let mut swept = Swept::default();
-        self.slots(&mut swept, now, deadline).await;
+        let open = self.slots(&mut swept, now, deadline).await;
         for account in accounts {
             for back in 0..DAYS {
-                self.day(account, now - Duration::days(back), &mut swept, now, deadline).await;
+                self.day(account, now - Duration::days(back), &open, &mut swept, now, deadline).await;
             }
         }
         if let Err(trouble) = self.exemptions(&mut swept, now).await {
@@ -68,24 +69,33 @@ impl Recorder<'_> {
         swept
     }
 
-    async fn slots(&self, swept: &mut Swept, now: OffsetDateTime, deadline: Instant) {
+    /// Goes on with slots that somebody left. The numbers of those that are open still, as far as they were seen.
+    async fn slots(&self, swept: &mut Swept, now: OffsetDateTime, deadline: Instant) -> BTreeSet<u64> {
+        let mut open = BTreeSet::new();
         loop {
             let slots = match self.chain().open(PAGE).await {
                 Ok(slots) => slots,
-                Err(trouble) => return swept.note("what was left half done", &trouble),
+                Err(trouble) => {
+                    swept.note("what was left half done", &trouble);
+                    return open;
+                }
             };
             let (found, before) = (slots.len(), swept.closed);
+            open.extend(slots.iter().map(|slot| slot.seq));
             for slot in slots.into_iter().filter(|slot| slot.at + LAG < now) {
                 if Instant::now() >= deadline {
-                    return;
+                    return open;
                 }
                 match self.go_on(&slot, now).await {
-                    Ok(_) => swept.closed += 1,
+                    Ok(_) => {
+                        open.remove(&slot.seq);
+                        swept.closed += 1;
+                    }
                     Err(trouble) => swept.note(&format!("evidence {}", slot.seq), &trouble),
                 }
             }
             if found < PAGE || swept.closed == before {
-                return;
+                return open;
             }
         }
     }
@@ -95,6 +105,7 @@ impl Recorder<'_> {
         &self,
         account: &AccountId,
         day: OffsetDateTime,
+        open: &BTreeSet<u64>,
         swept: &mut Swept,
         now: OffsetDateTime,
         deadline: Instant,
@@ -105,7 +116,7 @@ impl Recorder<'_> {
             Ok(items) => items,
             Err(trouble) => return swept.note(&date, &trouble),
         };
-        items.retain(|item| item.key.sk.starts_with(RECORD) && is_left(item, now));
+        items.retain(|item| item.key.sk.starts_with(RECORD) && is_left(item, open, now));
         items.sort_by(|a, b| a.key.sk.cmp(&b.key.sk));
         for item in items {
             if Instant::now() >= deadline {
@@ -125,7 +136,7 @@ impl Recorder<'_> {
         let items = self.store.query("deployment", "exemption#", false, 10_000).await?;
         for item in items {
             let Ok(mut exemption) = serde_json::from_value::<ledger::Exemption>(item.body) else {
-                swept.note(&shown(&item.key.sk).to_string(), &Trouble::lasting("it cannot be read"));
+                swept.note(&shown(&item.key.sk), &Trouble::lasting("it cannot be read"));
                 continue;
             };
             if exemption.ended || exemption.is_in_force(now) {
@@ -143,8 +154,11 @@ impl Recorder<'_> {
     }
 }
 
-/// Whether the stream had its time for this record.
-fn is_left(item: &Item, now: OffsetDateTime) -> bool {
+/// Whether nobody else will archive this record: the stream had its time for it, and it has no slot that is open.
+fn is_left(item: &Item, open: &BTreeSet<u64>, now: OffsetDateTime) -> bool {
+    if evidence::under_way(&item.body).is_some_and(|seq| open.contains(&seq)) {
+        return false;
+    }
     let began = item.body.get("began").and_then(Value::as_str);
     let began = began.and_then(|began| OffsetDateTime::parse(began, &Rfc3339).ok());
     let lag = if evidence::is_intent(&item.body) { ABANDONED } else { LAG };

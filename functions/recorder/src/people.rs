@@ -55,6 +55,9 @@ impl Aws {
                 "the topic {} does not exist; set SUTURE_TOPIC or deploy it",
                 shown(topic)
             ))),
+            Err(error) if matches!(error.code(), Some("Throttled" | "KMSThrottling")) => {
+                Err(Trouble::passing(format!("sns:Publish on topic {}: throttled", shown(topic))))
+            }
             Err(error) => {
                 let attempt = Attempt { action: "sns:Publish", resource: &format_args!("topic {}", shown(topic)) };
                 Err(trouble(&attempt.fault(&error)))

@@ -4,7 +4,7 @@ use crate::people::People;
 use crate::stream::Changed;
 use crate::telling::{Left, Untold};
 use announce::Context;
-use evidence::{Archived, Chain, Claim, RECORD, Shelf, Slot, is_due, is_intent, is_under_way};
+use evidence::{Archived, Chain, Claim, RECORD, Shelf, Slot, is_due, is_intent, under_way};
 use ledger::{Key, Store, Trouble, Write};
 use serde::Serialize;
 use serde_json::Value;
@@ -127,7 +127,7 @@ impl<'a> Recorder<'a> {
 
     async fn changed_record(&self, place: &Key, body: &Value, now: OffsetDateTime) -> Result<(), Trouble> {
         // A record's own marks come by the stream too; whoever made them goes on.
-        if is_intent(body) || is_under_way(body) || !is_due(body, now) {
+        if is_intent(body) || under_way(body).is_some() || !is_due(body, now) {
             return Ok(());
         }
         self.record(place, now).await.map(drop)
@@ -136,7 +136,7 @@ impl<'a> Recorder<'a> {
     /// A record was taken out of the ledger. Time takes only those that are archived; of any other there is evidence yet to
     /// be made.
     async fn lost_record(&self, place: &Key, body: &Value, now: OffsetDateTime) -> Result<(), Trouble> {
-        if is_under_way(body) || !(is_intent(body) || is_due(body, now)) {
+        if under_way(body).is_some() || !(is_intent(body) || is_due(body, now)) {
             return Ok(());
         }
         tracing::error!(
@@ -167,4 +167,4 @@ impl<'a> Recorder<'a> {
 
 #[cfg(test)]
 #[path = "recorder_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -96,11 +96,11 @@ impl Recorder<'_> {
         let (before, after) = (untold.before.as_ref(), untold.after.as_ref());
         match (untold.pk.as_str(), untold.sk.as_str()) {
             ("deployment", "settings") => {
-                let (before, after) = (read::<Posture>(before)?, read::<Posture>(after)?);
+                let (before, after) = (read::<Posture>(before).ok()?, read::<Posture>(after).ok()?);
                 say(Change::Posture { before: &before.unwrap_or_default(), after: &after.unwrap_or_default() })
             }
             ("deployment", _) => {
-                let (before, after) = (read::<Exemption>(before)?, read::<Exemption>(after)?);
+                let (before, after) = (read::<Exemption>(before).ok()?, read::<Exemption>(after).ok()?);
                 match (&before, &after) {
                     // The hourly run notes that it is over; nothing else about it changed.
                     (Some(before), Some(after)) if after.ended && !before.ended => say(Change::ExemptionEnded(after)),
@@ -108,7 +108,7 @@ impl Recorder<'_> {
                 }
             }
             ("approvals", _) => {
-                let (before, after) = (read::<Approval>(before)?, read::<Approval>(after)?);
+                let (before, after) = (read::<Approval>(before).ok()?, read::<Approval>(after).ok()?);
                 say(Change::Approval { before: before.as_ref(), after: after.as_ref() })
             }
             _ => {
@@ -190,12 +190,10 @@ impl Recorder<'_> {
     }
 }
 
-/// What an item says; `Some(None)` if there is none, none if it cannot be read.
-fn read<T: DeserializeOwned>(body: Option<&Value>) -> Option<Option<T>> {
-    let Some(body) = body.filter(|body| !body.is_null()) else { return Some(None) };
-    let read = T::deserialize(body).ok();
-    if read.is_none() {
+/// What an item says, if there is one.
+fn read<T: DeserializeOwned>(body: Option<&Value>) -> Result<Option<T>, serde_json::Error> {
+    let read = body.filter(|body| !body.is_null()).map(T::deserialize).transpose();
+    read.inspect_err(|_| {
         tracing::error!("a change of the ledger is not in a form that this version knows; nobody was told of it");
-    }
-    read.map(Some)
+    })
 }

@@ -36,7 +36,7 @@ pub enum Unable {
 /// It is `{"mode": "undo", "record": …}` with a record or its id. Where the ledger has a record with that id, that is the one that
 /// is taken back: one that was passed and says something else was tampered with. Where the ledger has none, what was passed
 /// counts, since it may be of a command line's own ledger, or older than what the table keeps.
-pub async fn task(mut request: Value, ledger: &Ledger) -> Result<Task, Unable> {
+pub async fn task(mut request: Value, ledger: Option<&Ledger>) -> Result<Task, Unable> {
     let rejected = |why: &str| Err(Unable::Rejected(why.to_owned()));
     if request.get("mode").and_then(Value::as_str) != Some("undo") {
         return rejected(
@@ -89,7 +89,11 @@ pub async fn task(mut request: Value, ledger: &Ledger) -> Result<Task, Unable> {
 
 /// The ledger's record with this id. If the ledger cannot be read and the record was `passed`, none: what comes next asks the
 /// ledger again and, if it is still away, refuses to write.
-async fn kept(id: &str, passed: bool, ledger: &Ledger) -> Result<Option<Value>, Unable> {
+async fn kept(id: &str, passed: bool, ledger: Option<&Ledger>) -> Result<Option<Value>, Unable> {
+    let Some(ledger) = ledger else {
+        let why = "there is no ledger to find the record in (SUTURE_LEDGER is not set): pass the record itself";
+        return if passed { Ok(None) } else { Err(Unable::Rejected(why.to_owned())) };
+    };
     match ledger.record(id).await {
         Ok(kept) => Ok(kept),
         Err(_) if passed => Ok(None),

@@ -23,7 +23,7 @@ async fn keeping(record: Value) -> Memory {
 }
 
 async fn asked(store: impl Store + 'static, request: Value) -> Result<Task, Unable> {
-    task(request, &Ledger::new(Rc::new(store))).await
+    task(request, Some(&Ledger::new(Rc::new(store)))).await
 }
 
 async fn rejected(store: impl Store + 'static, request: Value) -> String {
@@ -91,6 +91,14 @@ async fn while_the_ledger_is_away_a_record_can_be_passed_and_an_id_waits() {
     let later = asked(away(true), by_id.clone()).await.unwrap_err();
     assert_eq!(later, Unable::Later("the table suture throttles".to_owned()));
     assert_eq!(rejected(away(false), by_id).await, "the table suture throttles");
+}
+
+#[tokio::test]
+async fn without_a_ledger_only_a_record_that_is_passed_can_be_undone() {
+    let passed = record(&json!({"block": null}));
+    assert!(task(json!({"mode": "undo", "record": passed}), None).await.is_ok());
+    let Err(Unable::Rejected(why)) = task(json!({"mode": "undo", "record": "7c1f-1"}), None).await else { panic!() };
+    assert!(why.contains("pass the record itself"), "{why}");
 }
 
 #[tokio::test]

@@ -245,7 +245,7 @@ fn type_of(kind: &str) -> &'static str {
 fn ended(told: &Told<'_>) -> Option<String> {
     let began = OffsetDateTime::parse(told.text("/began")?, &Rfc3339).ok()?;
     let took = told.0.get("took_ms").and_then(Value::as_i64).unwrap_or_default();
-    stamp(began.checked_add(Duration::milliseconds(took))?)
+    stamp(began.checked_add(Duration::milliseconds(took)).unwrap_or(began))
 }
 
 fn time_of(text: &str) -> Option<String> {

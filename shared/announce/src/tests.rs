@@ -58,6 +58,16 @@ fn every_outcome_has_its_words_or_none() {
 }
 
 #[test]
+fn the_documentation_shows_a_message_as_it_is() {
+    let said = say(&Change::Record(&record(Outcome::Refused))).unwrap();
+    let (words, data) = said.text.split_once("\n--\n").unwrap();
+    assert_eq!(serde_json::from_str::<Value>(data).unwrap(), record(Outcome::Refused), "the record, whole");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/announcements.md")).unwrap();
+    let shown = format!("Subject: {}\n\n{words}\n--\n", said.subject);
+    assert!(page.contains(&shown), "docs/announcements.md shows another message than\n{shown}");
+}
+
+#[test]
 fn records_that_are_special() {
     let mut unfinished = record(Outcome::Unverified);
     set(&mut unfinished, json!({"why": "about to write"}));

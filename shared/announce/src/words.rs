@@ -150,3 +150,32 @@ pub(crate) fn kept(record: Option<&str>, context: &Context<'_>) -> String {
         context.evidence.map(|bucket| format!(", and in the evidence bucket {}", name(bucket))).unwrap_or_default();
     format!("It is in the ledger{ledger}{under}{evidence}.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_lines_there_are_the_message_can_be_sent() {
+        let mut lines = Lines::default();
+        for _ in 0..10_000 {
+            lines.line(&"é".repeat(40));
+        }
+        let message = lines.message("Suture", &Value::Null, "");
+        assert!(message.text.len() <= TEXT && message.text.ends_with("…\n\n--\nnull"), "{}", message.text.len());
+    }
+
+    #[test]
+    fn what_hides_is_escaped_and_what_is_long_is_cut() {
+        for (given, most, expected) in [
+            ("clinic-scans", 64, "clinic-scans"),
+            ("Praxis Müller", 64, "Praxis Müller"),
+            ("a\nb\u{202e}c", 64, "a\\nb\\u{202e}c"),
+            ("abcdef", 3, "abc…"),
+            ("ab\n", 3, "ab…"),
+            ("ab\n", 4, "ab\\n"),
+        ] {
+            assert_eq!(plain(given, most), expected);
+        }
+    }
+}

@@ -2,15 +2,46 @@
 //! links that control alone.
 
 use remediation::event::{self, Own};
+use remediation::lambda::{self, Here, Response, Retry, Tools};
 use remediation::{About, AccountId, Control, Region};
+use serde_json::Value;
+use std::fmt;
+use std::pin::Pin;
+use tokio::time::Instant;
 use triggers::{Notice, Trigger};
 
+/// What carrying out a request comes to.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Retry>> + 'a>>;
+
 /// One control.
-#[derive(Debug)]
 pub struct Entry {
     /// The facts about it.
     pub about: &'static About,
     answers: fn(&Notice) -> bool,
+    carry_out: for<'a> fn(Task<'a>) -> Answer<'a>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("id", &self.about.id).finish_non_exhaustive()
+    }
+}
+
+/// A request to carry out, and what with.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// The request, as it would be sent to the control's own function.
+    pub request: &'a Value,
+    /// The control's parameters as JSON; its defaults if there are none.
+    pub parameters: Option<Value>,
+    /// The SDK's configuration, the ledger, and whoever is asked or answered.
+    pub tools: &'a Tools,
+    /// Where the process is, and what its deployment sets.
+    pub here: &'a Here,
+    /// What the ids of records begin with: the id of the invocation.
+    pub id: &'a str,
+    /// When to have finished.
+    pub deadline: Instant,
 }
 
 impl Entry {
@@ -19,26 +50,41 @@ impl Entry {
     pub fn answers(&self, notice: &Notice) -> bool {
         (self.answers)(notice)
     }
+
+    /// Does what the control's own function would do with this request.
+    ///
+    /// # Errors
+    /// What a retry may mend, and parameters that are none of the control's.
+    pub fn carry_out<'a>(&self, task: Task<'a>) -> Answer<'a> {
+        (self.carry_out)(task)
+    }
 }
 
 macro_rules! controls {
-    ($($control:ty),* $(,)?) => {
-        static ALL: &[Entry] = &[$(Entry { about: &<$control as Control>::ABOUT, answers: answers::<$control> }),*];
+    ($($control:ty => $connect:expr),* $(,)?) => {
+        static ALL: &[Entry] = &[$(Entry {
+            about: &<$control as Control>::ABOUT,
+            answers: answers::<$control>,
+            carry_out: |Task { request, parameters, tools, here, id, deadline }| {
+                Box::pin(lambda::carry_out::<$control, _>($connect, parameters, tools, here, id, deadline, request))
+            },
+        }),*];
     };
 }
 
+// Each control's type, and what makes its cloud half: as in the control's own main.rs.
 controls! {
-    ebs_unencrypted_default::UnencryptedDefault,
-    ec2_default_security_group::DefaultSecurityGroup,
-    ec2_open_security_group::OpenSecurityGroup,
-    ec2_quarantine_security_group::Quarantine,
-    iam_exposed_access_key::ExposedAccessKey,
-    iam_stale_access_key::StaleAccessKey,
-    s3_public_account::PublicAccount,
-    s3_public_acl::PublicAcl,
-    s3_public_bucket::PublicBucket,
-    s3_public_policy::PublicPolicy,
-    s3_weak_encryption::WeakEncryption,
+    ebs_unencrypted_default::UnencryptedDefault => ebs_unencrypted_default::Ebs::new,
+    ec2_default_security_group::DefaultSecurityGroup => ec2_default_security_group::Ec2::new,
+    ec2_open_security_group::OpenSecurityGroup => ec2_open_security_group::Ec2::new,
+    ec2_quarantine_security_group::Quarantine => ec2_quarantine_security_group::Ec2::new,
+    iam_exposed_access_key::ExposedAccessKey => |sdk, ()| iam_exposed_access_key::Keys::new(sdk),
+    iam_stale_access_key::StaleAccessKey => iam_stale_access_key::Users::new,
+    s3_public_account::PublicAccount => s3_public_account::S3::new,
+    s3_public_acl::PublicAcl => s3_public_acl::S3::new,
+    s3_public_bucket::PublicBucket => s3_public_bucket::S3::new,
+    s3_public_policy::PublicPolicy => s3_public_policy::S3::new,
+    s3_weak_encryption::WeakEncryption => s3_weak_encryption::Encryption::new,
 }
 
 /// All controls, in the order of their ids.

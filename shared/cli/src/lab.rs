@@ -134,6 +134,13 @@ fn print(happening: &Happening) {
             println!("{}", show::faint(format!("  event {name} by {actor} -> {to}")));
         }
         Happening::Invocation(report) => println!("{}", told(report)),
+        Happening::Published(published) => {
+            let said = published.subject.as_ref().unwrap_or(&published.message);
+            println!("  {} {said}", show::head("published"));
+        }
+        Happening::Dropped(dropped) => {
+            println!("  {} {} failed too often with records of a stream", show::bad("given up"), dropped.function);
+        }
         Happening::Log { .. } => {}
     }
 }
@@ -175,6 +182,8 @@ fn print_json(happening: &Happening) {
             json!({"event": {"name": name, "actor": actor, "resource": resource, "rules": rules}})
         }
         Happening::Invocation(report) => json!({"invocation": report}),
+        Happening::Published(published) => json!({"published": published}),
+        Happening::Dropped(dropped) => json!({"dropped": dropped}),
         Happening::Log { function, line } => {
             let parsed: Value = serde_json::from_str(line).unwrap_or_else(|_| json!(line));
             json!({"log": {"function": function, "line": parsed}})

@@ -129,9 +129,10 @@ pub fn is_due(body: &Value, now: OffsetDateTime) -> bool {
     is_settled(body, now) && mark(body, "archived").is_none_or(|of| of != hash_of(body))
 }
 
-/// Whether the record says that its evidence is being made: whoever claimed its place in the chain goes on with it.
-pub fn is_under_way(body: &Value) -> bool {
-    mark(body, "archiving").is_some_and(|of| of == hash_of(body))
+/// The number of the record's slot, if it says that its evidence is being made: whoever claimed it goes on with it.
+pub fn under_way(body: &Value) -> Option<u64> {
+    let of = mark(body, "archiving")?;
+    body.pointer("/archiving/seq").and_then(Value::as_u64).filter(|_| of == hash_of(body))
 }
 
 fn is_settled(body: &Value, now: OffsetDateTime) -> bool {
@@ -151,7 +152,7 @@ fn mark(body: &Value, name: &str) -> Option<String> {
 fn marked(body: &Value, name: &str, mark: Value) -> Value {
     let mut body = body.clone();
     if let Value::Object(members) = &mut body {
-        document::MARKS.iter().for_each(|mark| drop(members.remove(*mark)));
+        members.retain(|member, _| !document::MARKS.contains(&member.as_str()));
         members.insert(name.to_owned(), mark);
     }
     body
@@ -177,12 +178,13 @@ impl<'a> Chain<'a> {
             .filter_map(|listed| Some((document::seq_of(&listed.key)?, listed)))
             .max_by_key(|(seq, _)| *seq);
         let Some((seq, listed)) = last else { return Ok((Head::default(), 0)) };
-        let bytes = match listed.deleted {
-            false => self.shelf.get(&listed.key).await?,
-            true => match self.shelf.versions(&listed.key).await?.last() {
+        let bytes = if listed.deleted {
+            match self.shelf.versions(&listed.key).await?.last() {
                 Some(oldest) => self.shelf.version(&listed.key, oldest).await?,
                 None => None,
-            },
+            }
+        } else {
+            self.shelf.get(&listed.key).await?
         };
         let bytes = bytes
             .ok_or_else(|| Trouble::lasting(format!("the last piece of evidence, {}, cannot be read", listed.key)))?;
@@ -245,9 +247,10 @@ impl<'a> Chain<'a> {
             if let Some(item) = self.store.get(&place).await? {
                 let seq = item.body.get("seq").and_then(Value::as_u64).unwrap_or_default();
                 let open = self.slot(seq).await?;
-                return Ok(
-                    open.map_or_else(|| form(&item).map(Claim::Archived), |(slot, _)| Ok(Claim::Open(Box::new(slot))))?
-                );
+                return match open {
+                    Some((slot, _)) => Ok(Claim::Open(Box::new(slot))),
+                    None => form(&item).map(Claim::Archived),
+                };
             }
             let (head, version) = self.head().await?;
             let slot = slot(&head, record_of(body), of.clone(), None, now);

@@ -40,7 +40,7 @@ pub fn hash(bytes: &[u8]) -> String {
 pub fn record_of(body: &Value) -> Value {
     let mut record = settled(body);
     if let Value::Object(members) = &mut record {
-        MARKS.iter().for_each(|mark| drop(members.remove(*mark)));
+        members.retain(|member, _| !MARKS.contains(&member.as_str()));
     }
     record
 }

@@ -65,7 +65,7 @@ impl Folder {
             let kind = kind.map_err(|error| trouble("listed", &path, error.kind()))?;
             if kind.is_dir() {
                 self.walk(&path, keys)?;
-            } else if !path.extension().is_some_and(|ending| ending == "new") {
+            } else if path.extension().is_none_or(|ending| ending != "new") {
                 let inside = path.strip_prefix(&self.root).unwrap_or(&path);
                 let parts: Vec<_> = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
                 keys.push(Listed { key: parts.join("/"), deleted: false });

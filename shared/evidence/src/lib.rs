@@ -8,6 +8,8 @@
 //! decided here.
 
 mod bucket;
+#[cfg(test)]
+mod by_hand_tests;
 mod canonical;
 mod chain;
 mod document;
@@ -18,7 +20,7 @@ mod verify;
 pub use bucket::Bucket;
 pub use canonical::canonical;
 pub use chain::{
-    ABANDONED, Archived, Chain, Claim, KEPT, Known, PARTITION, RECORD, SLOT, Slot, is_due, is_intent, is_under_way,
+    ABANDONED, Archived, Chain, Claim, KEPT, Known, PARTITION, RECORD, SLOT, Slot, is_due, is_intent, under_way,
 };
 pub use document::{FOLDER, Head, NONE_BEFORE, SCHEMA, hash, key, record_of, seq_of, text};
 pub use folder::Folder;

@@ -373,4 +373,4 @@ impl Walk<'_> {
 
 #[cfg(test)]
 #[path = "verify_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// A shelf with this many pieces, and their names.
-fn shelf(pieces: u64) -> (MemoryShelf, Vec<String>, Known) {
+pub(crate) fn shelf(pieces: u64) -> (MemoryShelf, Vec<String>, Known) {
     let shelf = MemoryShelf::default();
     let (mut head, mut keys) = (Head::default(), Vec::new());
     for seq in 1..=pieces {
@@ -95,20 +95,26 @@ async fn a_missing_piece_is_named() {
 #[tokio::test]
 async fn a_missing_end_and_a_missing_beginning_are_named() {
     let (end, keys, known) = shelf(9);
-    keys[6..].iter().for_each(|key| end.purge(key));
+    for key in &keys[6..] {
+        end.purge(key);
+    }
     let report = verify(&end, Some(&known)).await.unwrap();
     assert_eq!(kinds(&report), [(Kind::Missing, Some(7)), (Kind::Unconfirmed, Some(6))]);
     assert_eq!(report.problems[0].to, Some(9));
     assert!(verify(&end, None).await.unwrap().is_sound(), "without the ledger nobody can know");
 
     let (beginning, keys, known) = shelf(9);
-    keys[..3].iter().for_each(|key| beginning.purge(key));
+    for key in &keys[..3] {
+        beginning.purge(key);
+    }
     let report = verify(&beginning, Some(&known)).await.unwrap();
     assert_eq!(kinds(&report), [(Kind::Missing, Some(1))]);
     assert_eq!(report.problems[0].to, Some(3));
 
     let (all, keys, known) = shelf(9);
-    keys.iter().for_each(|key| all.purge(key));
+    for key in &keys {
+        all.purge(key);
+    }
     assert_eq!(kinds(&verify(&all, Some(&known)).await.unwrap()), [(Kind::Missing, Some(1))]);
 }
 
@@ -252,7 +258,7 @@ proptest! {
                 Meddling::Delete(piece) => { shelf.overwrite(&keys[*piece], None); *piece }
                 Meddling::Copy(from, to) if from == to => return Ok(()),
                 Meddling::Copy(from, to) => { replace(&keys[*to], &bytes(&shelf, &keys[*from]).await); *to }
-                Meddling::Truncate(left) => { keys[*left..].iter().for_each(|key| shelf.purge(key)); *left }
+                Meddling::Truncate(left) => { for key in &keys[*left..] {     shelf.purge(key); } *left }
             };
             let report = verify(&shelf, Some(&known)).await.unwrap();
             let number = piece as u64 + 1;

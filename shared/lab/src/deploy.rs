@@ -194,7 +194,7 @@ impl Maker<'_> {
         }
         let tags = self.list("/Tags");
         if !tags.is_empty() {
-            let tags: String = tags.iter().map(|tag| format!("<Tag>{}</Tag>", elements(tag))).collect();
+            let tags: String = tags.iter().map(|tag| element("Tag", tag)).collect();
             all.push(("tagging", format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")));
         }
         all

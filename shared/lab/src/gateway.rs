@@ -333,7 +333,7 @@ impl Gateway {
             return Ok(self.put_events(call));
         }
         let answer = match quirks::correct(call, &self.moto).await {
-            Ok(answer) => answer,
+            Ok(answer) => self.permissions.veil(call, answer),
             Err(why) => respond(call, StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", &why, &[]),
         };
         if answer.status.is_success() || !call.writes {

@@ -67,6 +67,24 @@ impl Permissions {
         Some(respond(call, status, code, &message, &[]))
     }
 
+    /// What S3 answers in place of "there is no such object" to a role that may not list its bucket.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+    pub fn veil(&self, call: &Call, answer: ApiResponse) -> ApiResponse {
+        let Caller::Role { role, .. } = &call.caller else { return answer };
+        let reads = call.service == "s3" && ["GetObject", "HeadObject"].contains(&call.operation.as_str());
+        let bucket = call.resource.as_ref().filter(|bucket| self.buckets.contains(*bucket));
+        match bucket {
+            Some(bucket) if reads && answer.status == StatusCode::NOT_FOUND => {
+                let bucket = format!("arn:aws:s3:::{bucket}");
+                if self.allow(role, "s3:ListBucket", &bucket) {
+                    return answer;
+                }
+                respond(call, StatusCode::FORBIDDEN, "AccessDenied", "Access Denied", &[])
+            }
+            _ => answer,
+        }
+    }
+
     /// The IAM actions that a call needs, each with the resource that it needs it for.
     /// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
     fn needed(&self, call: &Call) -> Vec<(String, String)> {
@@ -129,9 +147,11 @@ impl Permissions {
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>
 fn tables(call: &Call) -> Vec<(String, String)> {
     let body: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
-    let arn = |table: &str| match table.starts_with("arn:") {
-        true => table.to_owned(),
-        false => format!("arn:aws:dynamodb:{}:{}:table/{table}", call.region, call.account),
+    let arn = |table: &str| {
+        if table.starts_with("arn:") {
+            return table.to_owned();
+        }
+        format!("arn:aws:dynamodb:{}:{}:table/{table}", call.region, call.account)
     };
     let table = body.get("TableName").and_then(Value::as_str);
     let needed: BTreeSet<(String, String)> = match (call.operation.as_str(), table) {
@@ -181,7 +201,7 @@ mod tests {
 
     const TABLE: &str = "arn:aws:dynamodb:us-east-1:111122223333:table/ledger";
 
-    fn permissions(statements: Value) -> Permissions {
+    fn permissions(statements: &Value) -> Permissions {
         let statements = statements.as_array().cloned().unwrap();
         Permissions {
             roles: BTreeMap::from([("suture".to_owned(), statements)]),
@@ -207,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_role_may_what_its_policies_say() {
-        let all = permissions(json!([
+        let all = permissions(&json!([
             {"Effect": "Allow", "Action": ["dynamodb:Get*", "dynamodb:PutItem"], "Resource": TABLE},
             {"Effect": "Allow", "Action": "S3:PutObject", "Resource": "arn:aws:s3:::evidence/*"},
             {"Effect": "Deny", "Action": "dynamodb:GetRecords", "Resource": "*"},
@@ -233,18 +253,18 @@ mod tests {
             {"Put": {"TableName": "ledger"}}, {"Update": {"TableName": "ledger"}}, {"Put": {"TableName": "ledger"}},
             {"ConditionCheck": {"TableName": TABLE}},
         ]});
-        let needed = permissions(json!([])).needed(&dynamodb("TransactWriteItems", &write));
+        let needed = permissions(&json!([])).needed(&dynamodb("TransactWriteItems", &write));
         let actions: Vec<_> = needed.iter().map(|(action, _)| action.as_str()).collect();
         assert_eq!(actions, ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]);
         assert!(needed.iter().all(|(_, table)| table == TABLE), "{needed:?}");
         let index = dynamodb("Query", &json!({"TableName": "ledger", "IndexName": "by-id"}));
-        let needed = permissions(json!([])).needed(&index);
+        let needed = permissions(&json!([])).needed(&index);
         assert_eq!(needed, [("dynamodb:Query".to_owned(), format!("{TABLE}/index/by-id"))]);
     }
 
     #[test]
     fn a_refusal_is_in_the_services_words() {
-        let none = permissions(json!([]));
+        let none = permissions(&json!([]));
         let form = ("content-type", "application/x-www-form-urlencoded");
         let publish = "Action=Publish&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A111122223333%3Asuture&Message=x";
         let finding =

@@ -165,7 +165,10 @@ impl Worker {
                 let (first, second) = rest.split_at(halves);
                 batches.extend([(second.to_vec(), tries), (first.to_vec(), tries)]);
             } else if spec.retries.is_some_and(|most| tries >= most) {
-                self.give_up(&rest, &report, tries, shard).await;
+                self.give_up(&rest, &report, (tries, "RetryAttemptsExhausted"), shard).await;
+            } else if spec.longest.is_some_and(|longest| rest.first().is_some_and(|record| older(record, longest))) {
+                // AWS's pages give no example of this one.
+                self.give_up(&rest, &report, (tries, "RecordAgeExceeded"), shard).await;
             } else {
                 let [shortest, longest] = WAITS;
                 sleep(shortest.saturating_mul(1 << tries.min(10)).min(longest)).await;
@@ -177,20 +180,18 @@ impl Worker {
 
     /// Tells where the mapping says that these records were given up.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html>
-    async fn give_up(&self, records: &[Value], report: &Report, tries: u32, shard: &str) {
+    async fn give_up(&self, records: &[Value], report: &Report, (tries, condition): (u32, &str), shard: &str) {
         let spec = &self.mapped.spec;
         let number = |record: Option<&Value>| record.and_then(sequence_number).unwrap_or_default().to_owned();
         let arrived = |record: Option<&Value>| {
-            let made = record.and_then(|record| record.pointer("/dynamodb/ApproximateCreationDateTime"));
-            let made = made.and_then(Value::as_i64).and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-            made.and_then(|made| made.format(&Rfc3339).ok()).unwrap_or_default()
+            record.and_then(made).and_then(|made| made.format(&Rfc3339).ok()).unwrap_or_default()
         };
         let region = spec.stream.split(':').nth(3).unwrap_or_default();
         let message = json!({
             "requestContext": {
                 "requestId": report.request_id,
                 "functionArn": format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{}", self.function),
-                "condition": "RetryAttemptsExhausted",
+                "condition": condition,
                 "approximateInvokeCount": tries + 1,
             },
             "responseContext": {
@@ -240,6 +241,16 @@ fn sequence_number(record: &Value) -> Option<&str> {
     record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str)
 }
 
+/// When a record was made, to the second.
+fn made(record: &Value) -> Option<OffsetDateTime> {
+    let at = record.pointer("/dynamodb/ApproximateCreationDateTime")?.as_i64()?;
+    OffsetDateTime::from_unix_timestamp(at).ok()
+}
+
+fn older(record: &Value, longest: Duration) -> bool {
+    made(record).is_some_and(|made| OffsetDateTime::now_utc() - made > longest)
+}
+
 /// The first record that an invocation failed with; none if it did all. Where a mapping takes reports of records, what is
 /// no such report, or names a record that was not there, fails the whole batch.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>
@@ -262,7 +273,7 @@ fn failed_from(report: &Report, records: &[Value], partial: bool) -> Option<usiz
         let named = failure.get("itemIdentifier").and_then(Value::as_str)?;
         records.iter().position(|record| sequence_number(record) == Some(named))
     });
-    places.map(|place| place.unwrap_or_default()).min()
+    places.map(Option::unwrap_or_default).min()
 }
 
 #[cfg(test)]

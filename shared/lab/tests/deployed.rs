@@ -123,6 +123,7 @@ Resources:
                 Resource: !GetAtt Table.StreamArn
               - {Effect: Allow, Action: dynamodb:GetItem, Resource: !GetAtt Table.Arn}
               - {Effect: Allow, Action: s3:PutObject, Resource: !Sub "${Evidence.Arn}/*"}
+              - {Effect: Allow, Action: s3:GetObject, Resource: !Sub "${Evidence.Arn}/readable/*"}
   Recorder:
     Type: AWS::Serverless::Function
     Properties:
@@ -182,7 +183,10 @@ async fn started(template: &str) -> Result<Lab, String> {
 
 /// A lab with the template, whose mapping has these properties too.
 async fn lab(mapping: &str) -> Lab {
-    started(&TEMPLATE.replace("MAPPING", mapping)).await.unwrap()
+    let text = TEMPLATE.replace("MAPPING", mapping);
+    let endless = mapping.contains("MaximumRecordAgeInSeconds");
+    let text = if endless { text.replace("MaximumRetryAttempts: 2", "MaximumRetryAttempts: -1") } else { text };
+    started(&text).await.unwrap()
 }
 
 const PARTIAL: &str = "FunctionResponseTypes: [ReportBatchItemFailures]";
@@ -342,6 +346,19 @@ async fn a_batch_goes_on_from_the_record_that_failed_and_keeps_the_order() {
 }
 
 #[tokio::test]
+async fn a_batch_without_an_end_of_tries_is_given_up_when_it_is_too_old() {
+    let lab = lab("FunctionResponseTypes: [ReportBatchItemFailures]\n            MaximumRecordAgeInSeconds: 2").await;
+    let client = lab.client("alice", "us-east-1");
+    let mut happenings = lab.listen();
+    write(&client, &[put("a", &json!({"fail": {"S": "always"}}))]).await;
+    let tries = batches(&lab, &mut happenings).await;
+    let attempts: Vec<_> = tries.iter().map(|(attempt, _)| *attempt).collect();
+    assert_eq!(attempts, (1..=u32::try_from(tries.len()).unwrap()).collect::<Vec<_>>());
+    assert_eq!(lab.dropped()[0].message["requestContext"]["condition"], "RecordAgeExceeded");
+    lab.stop().await;
+}
+
+#[tokio::test]
 async fn a_batch_that_crashes_is_cut_in_two_if_the_mapping_says_so() {
     let lab = lab("BisectBatchOnFunctionError: true").await;
     let client = lab.client("alice", "us-east-1");
@@ -391,6 +408,11 @@ async fn a_role_may_no_more_than_the_template_says() {
     let denied = recorder.query("sns", "Publish", &topic).await.unwrap();
     assert_eq!((denied.status.as_u16(), denied.texts("Code")), (403, keys(&["AuthorizationError"])));
     assert_eq!(recorder.s3(Method::GET, "/suture-evidence/a", "").await.unwrap().status, 403);
+    // May be read, and is not there: only who may list the bucket is told that.
+    let missing = "/suture-evidence/readable/b";
+    let told = recorder.s3(Method::GET, missing, "").await.unwrap();
+    assert_eq!((told.status.as_u16(), told.texts("Code")), (403, keys(&["AccessDenied"])));
+    assert_eq!(alice.s3(Method::GET, missing, "").await.unwrap().texts("Code"), ["NoSuchKey"]);
     let body = ApiRequest::new(Method::PUT, "/suture-evidence/a").header("x-amz-checksum-crc32", "AAAAAA==");
     let stored = recorder.send("s3", body).await.unwrap();
     assert_eq!(stored.status, 200, "{}", String::from_utf8_lossy(&stored.body));

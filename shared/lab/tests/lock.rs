@@ -33,8 +33,8 @@ fn code(answer: &ApiResponse) -> String {
 
 /// A bucket with Object Lock and this default retention.
 async fn locked(client: &Client, bucket: &str, mode: &str) {
-    let made = ApiRequest::new(Method::PUT, format!("/{bucket}")).header("x-amz-bucket-object-lock-enabled", "true");
-    assert_eq!(client.send("s3", made).await.unwrap().status, 200);
+    let new = ApiRequest::new(Method::PUT, format!("/{bucket}")).header("x-amz-bucket-object-lock-enabled", "true");
+    assert_eq!(client.send("s3", new).await.unwrap().status, 200);
     retain(client, bucket, mode, 30).await;
 }
 

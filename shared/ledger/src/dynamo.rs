@@ -126,7 +126,7 @@ impl Dynamo {
                     }
                     began.elapsed() + wait < PATIENCE
                 }
-                // A last attempt of this very token: it will be known by then what became of it.
+                // An attempt before this one is still being carried out: its token will tell what came of it.
                 Met::UnderWay => {
                     perhaps = true;
                     began.elapsed() + wait < PATIENCE

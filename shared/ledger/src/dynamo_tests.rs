@@ -75,16 +75,7 @@ impl Fake {
     }
 
     fn ledger(&self) -> Dynamo {
-        let credentials = SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", SECRET, None, None, "test"));
-        let sdk = SdkConfig::builder()
-            .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
-            .credentials_provider(credentials)
-            .region(Region::new("us-east-1"))
-            // Writes must not be tried again by the SDK, whatever it is set to.
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .http_client(SharedHttpClient::new(self.clone()))
-            .build();
-        Dynamo::new(&sdk, "suture-ledger")
+        ledger(self.clone())
     }
 
     fn sent(&self) -> Vec<(String, Value)> {
@@ -93,6 +84,53 @@ impl Fake {
 
     fn tokens(&self) -> Vec<String> {
         self.sent().iter().map(|(_, body)| body["ClientRequestToken"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn ledger(client: impl HttpClient + 'static) -> Dynamo {
+    let credentials = SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", SECRET, None, None, "test"));
+    let sdk = SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .credentials_provider(credentials)
+        .region(Region::new("us-east-1"))
+        // Writes must not be tried again by the SDK, whatever it is set to.
+        .retry_config(RetryConfig::standard().with_max_attempts(2))
+        .http_client(SharedHttpClient::new(client))
+        .build();
+    Dynamo::new(&sdk, "suture-ledger")
+}
+
+/// A table of which one item is wanted by many: a transaction takes 20 ms, and who comes in between is cancelled.
+#[derive(Clone, Debug, Default)]
+struct Crowded {
+    until: Arc<Mutex<Option<Instant>>>,
+    cancelled: Arc<Mutex<usize>>,
+}
+
+impl HttpClient for Crowded {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Crowded {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let crowd = self.clone();
+        HttpConnectorFuture::new(async move {
+            // The way there.
+            sleep(Duration::from_millis(5)).await;
+            let taken = crowd.until.lock().unwrap().is_some_and(|until| until > Instant::now());
+            let (status, body) = if taken {
+                *crowd.cancelled.lock().unwrap() += 1;
+                let Said::Answer(status, body) = cancelled(&["None", "TransactionConflict"]) else { unreachable!() };
+                (status, body)
+            } else {
+                *crowd.until.lock().unwrap() = Some(Instant::now() + Duration::from_millis(20));
+                sleep(Duration::from_millis(20)).await;
+                (200, json!({}))
+            };
+            Ok(HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body.to_string())))
+        })
     }
 }
 
@@ -379,6 +417,18 @@ async fn patience_with_others_ends() {
         let took = began.elapsed();
         assert!(took > Duration::from_secs(1) && took <= PATIENCE, "{code}: {took:?}");
         assert!((6..60).contains(&fake.sent().len()), "{code}: {}", fake.sent().len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_who_want_one_count_all_get_it_in_time() {
+    for _ in 0..2 {
+        let crowd = Crowded::default();
+        let ledger = ledger(crowd.clone());
+        let writes = [put(1), count(100, 1)];
+        let answers = futures_util::future::join_all((0..50).map(|_| ledger.write(&writes))).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        assert!(*crowd.cancelled.lock().unwrap() > 50, "they were in each other's way");
     }
 }
 

@@ -42,7 +42,7 @@ const DIGITS: usize = 64;
 /// A ledger in a file. Several processes can have the same one open.
 pub struct File {
     path: PathBuf,
-    file: fs::File,
+    disk: fs::File,
     read: RefCell<Read>,
 }
 
@@ -136,7 +136,7 @@ impl File {
                 named(path)
             )));
         }
-        let opened = Self { path: path.to_owned(), file, read: RefCell::default() };
+        let opened = Self { path: path.to_owned(), disk: file, read: RefCell::default() };
         {
             let _lock = opened.lock(true)?;
             if opened.begin()? {
@@ -159,7 +159,7 @@ impl File {
         }
         // Nothing, or what is left of somebody who was killed here.
         if HEADER.as_bytes().starts_with(first) {
-            let written = self.file.write_all_at(HEADER.as_bytes(), 0).and_then(|()| self.file.sync_all());
+            let written = self.disk.write_all_at(HEADER.as_bytes(), 0).and_then(|()| self.disk.sync_all());
             written.map_err(|error| cannot(&self.path, &error))?;
             return Ok(true);
         }
@@ -176,7 +176,7 @@ impl File {
     fn read_at(&self, buffer: &mut [u8], from: u64) -> Result<usize, Trouble> {
         let mut length = 0;
         while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, from + length as u64) {
+            match self.disk.read_at(rest, from + length as u64) {
                 Ok(0) => break,
                 Ok(read) => length += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -189,8 +189,8 @@ impl File {
     /// Waits for the lock. Whoever has it has it for one read or one write, and it ends with them.
     fn lock(&self, alone: bool) -> Result<Lock<'_>, Trouble> {
         loop {
-            match if alone { self.file.lock() } else { self.file.lock_shared() } {
-                Ok(()) => return Ok(Lock(&self.file)),
+            match if alone { self.disk.lock() } else { self.disk.lock_shared() } {
+                Ok(()) => return Ok(Lock(&self.disk)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(cannot(&self.path, &error)),
             }
@@ -200,7 +200,7 @@ impl File {
     /// Reads what was appended since it was last read, under a lock.
     fn catch_up(&self) -> Result<RefMut<'_, Read>, Trouble> {
         let mut read = self.read.borrow_mut();
-        let about = self.file.metadata().map_err(|error| cannot(&self.path, &error))?;
+        let about = self.disk.metadata().map_err(|error| cannot(&self.path, &error))?;
         // Somebody moved it away, or put another in its place: what is written here, nobody would find again.
         let same = fs::metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == (about.dev(), about.ino()));
         let length = about.len();
@@ -256,13 +256,13 @@ impl File {
         };
         let end = read.end;
         // Also what somebody left who was killed.
-        let cut = || self.file.set_len(end);
-        if let Err(error) = cut().and_then(|()| self.file.write_all_at(&line, end)) {
+        let cut = || self.disk.set_len(end);
+        if let Err(error) = cut().and_then(|()| self.disk.write_all_at(&line, end)) {
             // Half a line at the most. If it cannot be cut off now, the next one does.
             let _ = cut();
             return Err(cannot(&self.path, &error));
         }
-        if let Err(error) = self.file.sync_data() {
+        if let Err(error) = self.disk.sync_data() {
             let _ = cut();
             return Err(match cannot(&self.path, &error) {
                 Trouble::Away { why, retry, .. } => Trouble::Away { why, retry, perhaps: true },

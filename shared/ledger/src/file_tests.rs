@@ -69,7 +69,8 @@ fn three() -> Vec<u8> {
 }
 
 fn names(items: &[Item]) -> String {
-    items.iter().map(|item| format!("{}{}", item.key.sk, item.version)).collect()
+    let names: Vec<_> = items.iter().map(|item| format!("{}{}", item.key.sk, item.version)).collect();
+    names.concat()
 }
 
 /// What three transactions look like after so many of them.
@@ -119,7 +120,7 @@ fn cut_at_any_byte_it_has_every_whole_transaction_and_takes_new_ones() {
     let folder = Folder::new();
     for cut in 0..=bytes.len() {
         let left = &bytes[..cut];
-        let whole = left.iter().filter(|byte| **byte == b'\n').count().saturating_sub(1);
+        let whole = left.split(|byte| *byte == b'\n').count().saturating_sub(2);
         let file = File::open(folder.holding(left)).unwrap();
         assert_eq!(names(&all(&file)), AFTER[whole], "cut at {cut}");
         now(file.write(&[put("new", 1, json!({}))])).unwrap();
@@ -255,9 +256,10 @@ fn every_no_of_the_file_system_names_the_next_step() {
 
 #[test]
 fn a_ledger_that_was_taken_away_under_it_is_neither_read_nor_written() {
+    type Way = (&'static str, fn(&Path));
     let folder = Folder::new();
     let path = folder.holding(&three());
-    let spoil: [(&str, fn(&Path)); 4] = [
+    let ways: [Way; 4] = [
         ("removed", |path| fs::remove_file(path).unwrap()),
         ("moved", |path| fs::rename(path, path.with_extension("old")).unwrap()),
         ("replaced", |path| {
@@ -266,7 +268,7 @@ fn a_ledger_that_was_taken_away_under_it_is_neither_read_nor_written() {
         }),
         ("cut", |path| OpenOptions::new().write(true).open(path).unwrap().set_len(40).unwrap()),
     ];
-    for (case, spoil) in spoil {
+    for (case, spoil) in ways {
         let file = File::open(folder.holding(&three())).unwrap();
         spoil(&path);
         let write = now(file.write(&[put("new", 1, json!({}))])).unwrap_err();

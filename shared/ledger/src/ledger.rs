@@ -8,8 +8,8 @@ use crate::deployment::{self, Deployment, EXEMPTION, Posture, SETTINGS};
 use crate::exemption::Exemption;
 use crate::standing::{Last, Lease, Return, Spot, Standing};
 use crate::store::{Index, Item, Key, Store, Trouble, Write};
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -568,8 +568,11 @@ fn named(record: &Value) -> Result<(&str, &str), Refusal> {
         .ok_or_else(|| Refusal::Trouble(Trouble::lasting("a record without id and beginning cannot be kept")))
 }
 
+/// Keys are in the order of time only if all have as many digits.
 fn record_key(began: &str, id: &str) -> String {
-    format!("record#{began}#{id}")
+    let (date, rest) = began.trim_end_matches('Z').split_once('.').unwrap_or((began.trim_end_matches('Z'), ""));
+    let fraction: String = rest.chars().chain(std::iter::repeat('0')).take(9).collect();
+    format!("record#{date}.{fraction}Z#{id}")
 }
 
 fn budget_partition(control: &str) -> String {

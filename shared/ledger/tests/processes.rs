@@ -2,6 +2,8 @@
 //!
 //! The tests start themselves as their children: with [`LEDGER`] set, the test [`child`] writes until it is ended.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
+
 use futures_util::FutureExt;
 use ledger::{Answer, File, Item, Key, Store, Trouble, Write};
 use serde_json::json;
@@ -215,6 +217,8 @@ fn where_no_more_room_is_it_says_so_and_loses_nothing() {
     let (answered, trouble) = answered(command.spawn().unwrap(), |_| ControlFlow::Continue(()));
     let trouble = trouble.unwrap();
     assert!(trouble.contains("larger than it may be; make room or raise the limit"), "{trouble}");
+    // What it could not finish it took away itself.
+    assert!(std::fs::read(folder.ledger()).unwrap().ends_with(b"\n"));
     let total = check(&folder.ledger(), &answered);
     assert_eq!(total, answered.len() as u64);
     // Once there is room, it goes on.

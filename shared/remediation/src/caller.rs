@@ -110,14 +110,18 @@ impl Callers {
             return Err(passing());
         }
         if status != 200 {
-            return Err(no("is not accepted by STS: it is too old, for something else, or not signed with valid credentials"));
+            return Err(no(
+                "is not accepted by STS: it is too old, for something else, or not signed with valid credentials",
+            ));
         }
         let body = answer.into_body();
         let bytes = timeout(PATIENCE, http_body_util::BodyExt::collect(body)).await.map_err(|_| passing())?;
         let bytes = bytes.map_err(|_| passing())?.to_bytes();
         let text = String::from_utf8_lossy(&bytes);
         let arn = text.split_once("<Arn>").and_then(|(_, rest)| rest.split_once("</Arn>")).map(|(arn, _)| arn.trim());
-        match arn.filter(|arn| arn.starts_with("arn:") && arn.len() <= 2048 && arn.bytes().all(|b| b.is_ascii_graphic())) {
+        match arn
+            .filter(|arn| arn.starts_with("arn:") && arn.len() <= 2048 && arn.bytes().all(|b| b.is_ascii_graphic()))
+        {
             Some(arn) => Ok(arn.to_owned()),
             None => Err(no("got an answer from STS that names nobody")),
         }
@@ -234,7 +238,9 @@ mod tests {
         assert_eq!(sent.query, proof);
         assert!(sent.headers.iter().any(|(name, value)| name == PURPOSE && value == "approve a1b2"));
         assert!(!proof.contains("secret"));
-        for part in ["X-Amz-Expires=300", "X-Amz-SignedHeaders=host%3Bx-suture-purpose", "X-Amz-Security-Token=to%2Bken%2F%3D"] {
+        for part in
+            ["X-Amz-Expires=300", "X-Amz-SignedHeaders=host%3Bx-suture-purpose", "X-Amz-Security-Token=to%2Bken%2F%3D"]
+        {
             assert!(proof.contains(part), "{proof}");
         }
     }

@@ -103,6 +103,9 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A whole number within these bounds.
     Number(i64, i64),
+    /// What the stack itself made, or its name: nobody sets it. The parameter is what `Fn::Sub` takes for it (`LedgerTable`),
+    /// and there is no default.
+    Deployed,
 }
 
 /// API calls of one service, as CloudTrail names them.

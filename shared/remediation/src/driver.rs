@@ -22,7 +22,8 @@ use serde_json::Value;
 use std::cell::Cell;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout_at};
 use triggers::ids::shown;
@@ -147,7 +148,7 @@ async fn drive<C: Control, K: Cloud<C>>(
     let aim = Aim::<C>::of(request, run.settings, record)?;
     let (rule, cause, call) = (request.rule.clone(), request.cause.clone(), request.call.clone());
     let occasion = Occasion { now: run.now, rule, cause, call };
-    let until = Cell::new(run.deadline);
+    let until = Cell::new((run.deadline, SystemTime::now()));
     let mut at = At { cloud, place: request.place.clone(), occasion, run, until, control: PhantomData };
     let mut found = match session.see(&at, request, &aim).await {
         // An event forwarded from another region, or one about a global bus: the resource itself says where it is.
@@ -163,7 +164,7 @@ async fn drive<C: Control, K: Cloud<C>>(
         session.recover(&at, found.as_ref(), record).await;
         let Some(before) = found else { return Err(Fault::Gone.into()) };
         let changes = draft(request, &aim, &before, record)?;
-        let also = session.decide(&at, request, &aim, &changes, record).await?;
+        let also = session.decide(&at, request, &aim, &before, &changes, record).await?;
         match carry_out(&at, request, &aim, before, changes, also, record, session).await? {
             Some(end) => return Ok(end),
             // Somebody else is at work on it. What they leave is what counts.
@@ -244,7 +245,7 @@ async fn carry_out<C: Control, K: Cloud<C>>(
             fault = Some(late);
             break;
         }
-        at.until.set(at.run.deadline.min(Instant::now() + LEASE - MARGIN));
+        at.lease();
         match session.hold(at, request, written.len(), changes.len(), std::mem::take(&mut also), record).await {
             Holding::Held => {}
             Holding::Taken => return Ok(None),
@@ -295,8 +296,8 @@ struct At<'a, C: Control, K> {
     place: Place<C::Target>,
     occasion: Occasion,
     run: &'a Run<'a>,
-    /// When the last write is given up: the lease is ours until somewhat later.
-    until: Cell<Instant>,
+    /// When the last write is given up, by the runtime's clock and by the wall's: the lease is ours until somewhat later.
+    until: Cell<(Instant, SystemTime)>,
     control: PhantomData<C>,
 }
 
@@ -318,10 +319,31 @@ impl<C: Control, K: Cloud<C>> At<'_, C, K> {
         Ok(answered)
     }
 
+    /// A write, for as long as the resource is ours. Whoever was put to sleep in the middle of it (a closed laptop, a frozen
+    /// machine) finds on waking that it no longer is, before anything more is sent.
+    async fn leased<T>(&self, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let (until, wall) = self.until.get();
+        let mut call = std::pin::pin!(call);
+        let awake = std::future::poll_fn(|context| {
+            if Instant::now() >= until || SystemTime::now() >= wall {
+                let late = "the time in which the resource was ours to write to is over".to_owned();
+                return Poll::Ready(Err(Fault::Lost(late)));
+            }
+            call.as_mut().poll(context)
+        });
+        by(until, awake).await
+    }
+
+    /// The lease begins now.
+    fn lease(&self) {
+        let ours = LEASE.saturating_sub(MARGIN);
+        self.until.set((self.run.deadline.min(Instant::now() + ours), SystemTime::now() + ours));
+    }
+
     async fn write(&self, change: &C::Change) -> Result<(), Fault> {
         let mut waits = CONFLICT.iter();
         loop {
-            match by(self.until.get(), self.cloud.apply(&self.place, change)).await {
+            match self.leased(self.cloud.apply(&self.place, change)).await {
                 Err(Fault::Conflict(why)) => match waits.next() {
                     Some(wait) if pause(self.run, *wait).await => {}
                     _ => return Err(Fault::Conflict(why)),
@@ -405,3 +427,11 @@ fn state<S: DeserializeOwned>(value: &Value, field: &str) -> Result<S, End> {
 #[cfg(test)]
 #[path = "driver_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "keep_tests.rs"]
+mod keep_tests;
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod model_tests;

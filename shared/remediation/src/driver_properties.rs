@@ -255,7 +255,19 @@ fn what_cannot_be_taken_back_never_runs_unattended() {
     let of = |order| {
         let Request { place, named, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides, .. } =
             request();
-        Request::<Final> { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides }
+        Request::<Final> {
+            place,
+            named,
+            order,
+            trigger,
+            cause,
+            call,
+            rule,
+            announces_drift,
+            reason,
+            asked_by,
+            overrides,
+        }
     };
     let settings = crate::toy::settings(Mode::Enforce);
     assert_eq!(gate::mode(&of(Order::Fix(None)), &settings, None), Ok(Mode::Approve));

@@ -205,10 +205,33 @@ mod tests {
     #[test]
     fn where_calls_name_no_account_only_our_own_is_meant() {
         let of = |id: &str, at: &str| {
-            let Request { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides } =
-                request();
+            let Request {
+                place,
+                named,
+                order,
+                trigger,
+                cause,
+                call,
+                rule,
+                announces_drift,
+                reason,
+                asked_by,
+                overrides,
+            } = request();
             let place = Place { account: account(id), region: region(at), ..place };
-            Request::<AtHome> { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides }
+            Request::<AtHome> {
+                place,
+                named,
+                order,
+                trigger,
+                cause,
+                call,
+                rule,
+                announces_drift,
+                reason,
+                asked_by,
+                overrides,
+            }
         };
         let both = Settings { accounts: vec![account(OURS), account(THEIRS)], ..settings(Mode::Enforce) };
         let check = |request: &Request<AtHome>, settings: &Settings| place(request, &request.place, settings);
@@ -296,7 +319,9 @@ mod tests {
             request
         };
         let knows = |role: Option<&str>| Settings {
-            role_arns: role.map(|role| vec!["arn:aws:iam::111122223333:role/other".to_owned(), role.to_owned()]).unwrap_or_default(),
+            role_arns: role
+                .map(|role| vec!["arn:aws:iam::111122223333:role/other".to_owned(), role.to_owned()])
+                .unwrap_or_default(),
             ..settings(Mode::Enforce)
         };
         let ours = "arn:aws:iam::111122223333:role/suture";

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::testing::{Fake, answer as answered, ok};
-use crate::toy::{ledger, Door, Doors, House, OPEN, OURS, SHUT, Step, THEIRS, account, notice, region, settings, throttled};
+use crate::toy::{
+    Door, Doors, House, OPEN, OURS, SHUT, Step, THEIRS, account, ledger, notice, region, settings, throttled,
+};
 use crate::{Mode, Outcome};
 use serde_json::json;
 use triggers::ConfigRule;
@@ -235,7 +237,9 @@ async fn a_record_goes_from_the_answer_into_the_undo() {
 
 #[test]
 fn parameters_are_defaults_json_or_a_named_error() {
-    let read = |json: Option<&str>| raw_parameters(json.map(str::to_owned)).and_then(|json| parameters_of::<Doors>(json.as_ref()));
+    let read = |json: Option<&str>| {
+        raw_parameters(json.map(str::to_owned)).and_then(|json| parameters_of::<Doors>(json.as_ref()))
+    };
     for nothing in [None, Some(""), Some("  "), Some("null")] {
         assert!(read(nothing).is_ok());
     }
@@ -289,7 +293,8 @@ async fn of_a_batch_only_what_a_retry_may_mend_comes_again() {
     let messages = vec![queued("m-1", notice(&["front"])), queued("m-1", notice(&["front"]))];
     let json = batch(scene.respond(messages).await.unwrap());
     assert_eq!(json, json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]}));
-    let scene = Scene { house: &House::new(SHUT, []), settings: settings(Mode::Enforce), aws: nobody(), ledger: ledger() };
+    let scene =
+        Scene { house: &House::new(SHUT, []), settings: settings(Mode::Enforce), aws: nobody(), ledger: ledger() };
     let json = batch(scene.respond(vec![queued("m-1", notice(&["front"]))]).await.unwrap());
     assert_eq!(json, json!({"batchItemFailures": []}));
 }

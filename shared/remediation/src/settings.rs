@@ -76,7 +76,9 @@ impl Settings {
         };
         let number = |name: &str, default: u64| match set(name) {
             None => Ok(default),
-            Some(value) => value.parse().map_err(|_| format!("{name} is {}; it should be a whole number", shown(&value))),
+            Some(value) => {
+                value.parse().map_err(|_| format!("{name} is {}; it should be a whole number", shown(&value)))
+            }
         };
         let hours = |name: &str, default: Duration| {
             number(name, default.as_secs() / 3600).map(|hours| Duration::from_secs(hours.saturating_mul(3600)))
@@ -157,16 +159,14 @@ mod tests {
 
     #[test]
     fn slips_are_named() {
-        for (name, value) in
-            [
-                ("SUTURE_MODE", "Enforce!"),
-                ("SUTURE_ACCOUNTS", "1,2"),
-                ("SUTURE_REGIONS", "us-east-1,,"),
-                ("SUTURE_BUDGET_PER_HOUR", "-1"),
-                ("SUTURE_FLAPS", "three"),
-                ("SUTURE_PHI_TAG", "phi"),
-            ]
-        {
+        for (name, value) in [
+            ("SUTURE_MODE", "Enforce!"),
+            ("SUTURE_ACCOUNTS", "1,2"),
+            ("SUTURE_REGIONS", "us-east-1,,"),
+            ("SUTURE_BUDGET_PER_HOUR", "-1"),
+            ("SUTURE_FLAPS", "three"),
+            ("SUTURE_PHI_TAG", "phi"),
+        ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.starts_with(name), "{error}");
         }

@@ -1,10 +1,10 @@
 //! A sweep looks at everything once, however AWS behaves, and never at too much at a time.
 
 use super::*;
-use crate::driver::Spent;
-use crate::settings::{Limits, Settings};
 use crate::control::Place;
+use crate::driver::Spent;
 use crate::event::Trigger;
+use crate::settings::{Limits, Settings};
 use crate::toy::{Door, Doors, Name, OPEN, OURS, SHUT, Turn, account, now, region, settings, throttled};
 use crate::{AccountId, Mode, Outcome, Region};
 use std::cell::{Cell, RefCell};

@@ -380,12 +380,25 @@ pub async fn kept(
     ledger: &Ledger,
     time: Duration,
 ) -> Record {
+    kept_as("r-1", now(), house, request, settings, ledger, time).await
+}
+
+/// The same, with the record's id and the time of day.
+pub async fn kept_as<C: Control>(
+    id: &str,
+    now: OffsetDateTime,
+    house: &impl Cloud<C>,
+    request: &Request<C>,
+    settings: &Settings,
+    ledger: &Ledger,
+    time: Duration,
+) -> Record {
     let spent = Spent::default();
     let (started, deadline) = (Instant::now(), Instant::now() + time);
     let run = Run {
         settings,
-        id: "r-1".to_owned(),
-        now: now(),
+        id: id.to_owned(),
+        now,
         started,
         deadline,
         ledger: Some(ledger),

@@ -52,7 +52,7 @@ const fn settings(
 const CALLS: &[Calls] = &[
     calls(
         "s3",
-        "CreateBucket DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls \
+        "CreateBucket DeleteBucket DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls \
          DeleteBucketPolicy DeleteBucketPublicAccessBlock DeleteBucketReplication PutBucketAcl \
          PutBucketEncryption PutBucketLifecycle PutBucketLifecycleConfiguration PutBucketLogging \
          PutBucketNotification PutBucketNotificationConfiguration PutBucketObjectLockConfiguration \
@@ -72,8 +72,8 @@ const CALLS: &[Calls] = &[
     settings("iam", "DeleteVirtualMFADevice", &[]),
     calls(
         "iam",
-        "AttachRolePolicy CreateRole DeleteRole DeleteRolePermissionsBoundary DetachRolePolicy PutRolePolicy \
-         UpdateAssumeRolePolicy UpdateRole",
+        "AttachRolePolicy CreateRole DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy DetachRolePolicy \
+         PutRolePermissionsBoundary PutRolePolicy UpdateAssumeRolePolicy UpdateRole",
         &[("AWS::IAM::Role", &["roleName"])],
     ),
     calls("iam", "AttachGroupPolicy PutGroupPolicy", &[("AWS::IAM::Group", &["groupName"])]),
@@ -197,7 +197,7 @@ const CALLS: &[Calls] = &[
     settings("account", "DeleteAlternateContact", &[]),
     calls(
         "logs",
-        "CreateLogGroup DeleteRetentionPolicy DisassociateKmsKey PutRetentionPolicy",
+        "CreateLogGroup DeleteLogGroup DeleteLogStream DeleteRetentionPolicy DisassociateKmsKey PutRetentionPolicy",
         &[("AWS::Logs::LogGroup", &["logGroupName", "resourceIdentifier"])],
     ),
     calls(
@@ -217,12 +217,22 @@ const CALLS: &[Calls] = &[
     ),
     calls("wafv2", "DisassociateWebACL", &[("", &["resourceArn"])]),
     calls("waf-regional", "DisassociateWebACL", &[("", &["resourceArn"])]),
-    calls("events", "DeleteRule DisableRule RemoveTargets", &[("AWS::Events::Rule", &["rule", "name"])]),
+    calls(
+        "events",
+        "DeleteRule DisableRule PutRule PutTargets RemoveTargets",
+        &[("AWS::Events::Rule", &["rule", "name"])],
+    ),
     calls(
         "lambda",
         "AddPermission CreateFunction CreateFunctionUrlConfig DeleteFunction DeleteFunctionEventInvokeConfig \
-         PutFunctionConcurrency UpdateFunctionUrlConfig",
+         PutFunctionConcurrency RemovePermission UpdateFunctionCode UpdateFunctionConfiguration \
+         UpdateFunctionUrlConfig",
         &[("AWS::Lambda::Function", &["functionName"])],
+    ),
+    calls(
+        "lambda",
+        "DeleteEventSourceMapping UpdateEventSourceMapping",
+        &[("AWS::Lambda::Function", &["functionName", "<functionArn"])],
     ),
     calls(
         "rds",
@@ -252,7 +262,11 @@ const CALLS: &[Calls] = &[
         "ModifyDBClusterParameterGroup",
         &[("AWS::RDS::DBClusterParameterGroup", &["dBClusterParameterGroupName"])],
     ),
-    calls("dynamodb", "CreateTable UpdateContinuousBackups UpdateTable", &[("AWS::DynamoDB::Table", &["tableName"])]),
+    calls(
+        "dynamodb",
+        "CreateTable DeleteTable UpdateContinuousBackups UpdateTable UpdateTimeToLive",
+        &[("AWS::DynamoDB::Table", &["tableName"])],
+    ),
     calls("dax", "CreateCluster", &[("AWS::DAX::Cluster", &["clusterName"])]),
     calls("backup", "DeleteBackupPlan UpdateBackupPlan", &[("AWS::Backup::BackupPlan", &["backupPlanId"])]),
     calls(
@@ -299,9 +313,10 @@ const CALLS: &[Calls] = &[
     ),
     calls(
         "sns",
-        "AddPermission CreateTopic SetTopicAttributes",
+        "AddPermission CreateTopic DeleteTopic SetTopicAttributes",
         &[("AWS::SNS::Topic", &["topicArn", "<topicArn", "name"])],
     ),
+    calls("sns", "SetSubscriptionAttributes Unsubscribe", &[("AWS::SNS::Subscription", &["subscriptionArn"])]),
     calls(
         "sqs",
         "AddPermission CreateQueue SetQueueAttributes",
@@ -326,6 +341,11 @@ const CALLS: &[Calls] = &[
     ),
     settings("elasticmapreduce", "PutBlockPublicAccessConfiguration", &[]),
     calls("elasticmapreduce", "RunJobFlow", &[("AWS::EMR::Cluster", &["<jobFlowId"])]),
+    calls(
+        "cloudformation",
+        "DeleteStack ExecuteChangeSet UpdateStack",
+        &[("AWS::CloudFormation::Stack", &["stackName"])],
+    ),
     calls("codebuild", "CreateProject UpdateProject", &[("AWS::CodeBuild::Project", &["name"])]),
     calls("dms", "CreateReplicationInstance", &[("AWS::DMS::ReplicationInstance", &["replicationInstanceIdentifier"])]),
     calls(

@@ -70,7 +70,9 @@ fn notice(form: Form) -> Result<Notice, String> {
         return Err(format!("the request's record is {}, neither an object nor an id", kind(record)));
     }
     if form.mode == Some(ManualMode::Undo) && form.record.is_none() {
-        return Err("mode is undo, and there is no record to undo: pass the record, or its id, as \"record\"".to_owned());
+        return Err(
+            "mode is undo, and there is no record to undo: pass the record, or its id, as \"record\"".to_owned()
+        );
     }
     if form.mode != Some(ManualMode::Undo) && form.record.is_some() {
         return Err("there is a record, and mode is not undo".to_owned());
@@ -80,13 +82,17 @@ fn notice(form: Form) -> Result<Notice, String> {
     }
     let decides = matches!(form.mode, Some(ManualMode::Approve | ManualMode::Reject));
     if decides != form.approval.is_some() {
-        return Err("to decide on a plan takes both: \"mode\": \"approve\" or \"reject\", and its id as \"approval\"".to_owned());
+        return Err("to decide on a plan takes both: \"mode\": \"approve\" or \"reject\", and its id as \"approval\""
+            .to_owned());
     }
     if decides && (form.resource.is_some() || form.account.is_some() || form.region.is_some()) {
         return Err("the plan says which resource it is: leave out resource, account and region".to_owned());
     }
     for id in form.approval.iter().chain(form.record.as_ref().and_then(Value::as_str).map(str::to_owned).as_ref()) {
-        if id.is_empty() || id.len() > 128 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+        if id.is_empty()
+            || id.len() > 128
+            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        {
             return Err(format!("{} is no id of a record or a plan", shown(id)));
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// What there is, as an unknown path is told.
 const CONTROLS: &str = "the lab has /_lab/faults, /_lab/events, /_lab/schedules/<function>, /_lab/evaluations, \
-                        /_lab/findings and /_lab/<service>/<what>\n";
+                        /_lab/findings, /_lab/published and /_lab/<service>/<what>\n";
 
 impl Gateway {
     /// Answers one of them:
@@ -18,6 +18,7 @@ impl Gateway {
     /// - `/_lab/events`: POST with an event puts it on the bus, whatever its source;
     /// - `/_lab/schedules/<function>`: POST fires the function's schedules;
     /// - `/_lab/evaluations`, `/_lab/findings`: GET lists what AWS Config and Security Hub were told;
+    /// - `/_lab/published`: GET lists what was published to topics;
     /// - `/_lab/<service>/<what>`: POST with JSON, as [`Gateway::wish`] takes it.
     pub(super) async fn control(&self, request: &ApiRequest) -> ApiResponse {
         let text =
@@ -55,6 +56,9 @@ impl Gateway {
             },
             (&Method::GET, ["evaluations"]) => told(self.wish("config/evaluations", ACCOUNT, Value::Null).await),
             (&Method::GET, ["findings"]) => told(self.wish("securityhub/updates", ACCOUNT, Value::Null).await),
+            (&Method::GET, ["published"]) => {
+                told(serde_json::to_value(self.journal.published()).map_err(|e| e.to_string()))
+            }
             (&Method::POST, [service, what]) => {
                 let body = serde_json::from_slice(&request.body).unwrap_or_default();
                 told(self.wish(&format!("{service}/{what}"), ACCOUNT, body).await)
@@ -82,7 +86,7 @@ impl Gateway {
     /// - `ec2/fill` {count, prefix, region?, permissions?}, `ec2/interface` {networkInterfaceId, region?,
     ///   requester_managed?, interface_type?, requester_id?, description?, public_ip?}
     /// - `s3/fill` {count, prefix, region?, open?, policy?, acl?, ownership?}, `s3/buckets` {prefix?, region?}
-    /// - `config/evaluations`, `securityhub/updates` {region?}
+    /// - `config/evaluations`, `securityhub/updates`, `securityhub/imported` {region?}
     pub async fn wish(&self, what: &str, account: &str, mut body: Value) -> Result<Value, String> {
         if body.is_null() {
             body = Value::Object(serde_json::Map::new());

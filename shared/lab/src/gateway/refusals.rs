@@ -21,7 +21,8 @@ struct Words {
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>. IAM and STS:
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html>. KMS:
 /// <https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>; AWS Config and the other JSON services say the
-/// same with fewer words of their own. Security Hub, a REST service, uses HTTP's statuses:
+/// same with fewer words of their own. SNS: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html#API_Publish_Errors>.
+/// Security Hub, a REST service, uses HTTP's statuses:
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html>.
 fn words(service: &str) -> Words {
     let words = |throttled, failed, denied, busy| Words { throttled, failed, denied, busy };
@@ -37,6 +38,9 @@ fn words(service: &str) -> Words {
         ),
         "iam" | "sts" => {
             words((400, "Throttling"), (500, "ServiceFailure"), (403, "AccessDenied"), (409, "ConcurrentModification"))
+        }
+        "sns" => {
+            words((429, "Throttled"), (500, "InternalError"), (403, "AuthorizationError"), (409, "ConcurrentAccess"))
         }
         "securityhub" => words(
             (429, "TooManyRequestsException"),

@@ -23,8 +23,8 @@ pub(super) const LOCK_CHECKSUM: Quirk = Quirk {
             return;
         }
         let trailer = request.text("x-amz-trailer").map(str::to_owned);
-        let names = request.headers.keys().map(|name| name.as_str().to_owned()).chain(trailer);
-        let algorithm = names.filter_map(|name| name.strip_prefix("x-amz-checksum-").map(str::to_uppercase)).next();
+        let mut names = request.headers.keys().map(|name| name.as_str().to_owned()).chain(trailer);
+        let algorithm = names.find_map(|name| name.strip_prefix("x-amz-checksum-").map(str::to_uppercase));
         if let Some(algorithm) = algorithm.and_then(|name| name.parse().ok()) {
             request.headers.entry("x-amz-sdk-checksum-algorithm").or_insert(algorithm);
         }

@@ -2,6 +2,7 @@
 
 use super::{Function, resolve};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// One event source mapping: a table's stream and how its records are handed over.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html>
@@ -17,6 +18,8 @@ pub struct MappingSpec {
     pub filters: Vec<Value>,
     /// How often a batch is tried again; none means until its records expire.
     pub retries: Option<u32>,
+    /// How old a record is handed over at most; none means until it expires.
+    pub longest: Option<Duration>,
     /// Whether a batch that failed is cut in two.
     pub bisect: bool,
     /// Whether the function says which records failed.
@@ -99,6 +102,9 @@ impl Function<'_> {
             filters,
             // -1, which is the default too, means without end.
             retries: number("/MaximumRetryAttempts")?.and_then(|retries| u32::try_from(retries).ok()),
+            longest: number("/MaximumRecordAgeInSeconds")?
+                .and_then(|age| u64::try_from(age).ok())
+                .map(Duration::from_secs),
             bisect: text("/BisectBatchOnFunctionError")?.as_deref() == Some("true"),
             partial: reports.is_some_and(|all| all.iter().any(|one| one.as_str() == Some("ReportBatchItemFailures"))),
             on_failure: text("/DestinationConfig/OnFailure/Destination")?,

@@ -269,7 +269,7 @@ impl<'a> Resolver<'a> {
             }
             ("AWS::Serverless::Function" | "AWS::Lambda::Function", "Arn") => regional("lambda", "function:"),
             ("AWS::SQS::Queue", "Arn") => regional("sqs", ""),
-            ("AWS::SQS::Queue", "QueueName") => name,
+            ("AWS::SQS::Queue", "QueueName") | ("AWS::SNS::Topic", "TopicName") => name,
             ("AWS::Logs::LogGroup", "Arn") => format!("{}:*", regional("logs", "log-group:")),
             ("AWS::Events::Rule", "Arn") => regional("events", "rule/"),
             ("AWS::DynamoDB::Table", "Arn") => regional("dynamodb", "table/"),
@@ -278,7 +278,6 @@ impl<'a> Resolver<'a> {
             ("AWS::S3::Bucket", "DomainName") => format!("{name}.s3.{}", self.url_suffix()),
             ("AWS::S3::Bucket", "RegionalDomainName") => format!("{name}.s3.{region}.{}", self.url_suffix()),
             ("AWS::SNS::Topic", "TopicArn" | "Arn") => regional("sns", ""),
-            ("AWS::SNS::Topic", "TopicName") => name,
             ("AWS::KMS::Key", "Arn") => format!("arn:{partition}:kms:{region}:{account}:key/{}", self.key_id(target)),
             ("AWS::KMS::Key", "KeyId") => self.key_id(target),
             _ => {

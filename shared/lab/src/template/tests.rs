@@ -72,7 +72,10 @@ fn reads_the_template_that_is_deployed() {
         let id = &function.logical_id;
         assert!(function.role_arn.starts_with("arn:aws:iam::111122223333:role/"), "{id}: {}", function.role_arn);
         assert!(function.environment.contains_key("SUTURE_MODE"), "{id}");
-        assert!(!function.rules.is_empty() || !function.schedules.is_empty(), "{id}");
+        // The undo is nobody's but a person's to ask for.
+        let woken = !function.rules.is_empty() || !function.schedules.is_empty() || !function.mappings.is_empty();
+        assert_eq!(woken, function.code_dir != "undo", "{id}");
+        assert!(!function.permissions.is_empty(), "{id}");
         assert!(function.schedules.iter().all(|schedule| schedule.function == function.code_dir), "{id}");
     }
 }
@@ -249,4 +252,108 @@ fn rules_and_schedules_of_both_kinds() {
     let error =
         function(&small("", "Events: {E: {Type: EventBridgeRule, Properties: {}}}"), &World::default()).unwrap_err();
     assert!(error.starts_with("One.Events.E has neither a Pattern nor a schedule"), "{error}");
+}
+
+const REMEMBERED: &str = r#"
+Conditions:
+  Never: !Equals [a, b]
+Resources:
+  Key: {Type: AWS::KMS::Key}
+  Alias: {Type: AWS::KMS::Alias, Properties: {AliasName: alias/suture, TargetKeyId: !Ref Key}}
+  LedgerTable: {Type: AWS::DynamoDB::Table, Properties: {SSESpecification: {KMSMasterKeyId: !GetAtt Key.Arn}}}
+  EvidenceBucket: {Type: AWS::S3::Bucket}
+  Topic: {Type: AWS::SNS::Topic}
+  Mail: {Type: AWS::SNS::Subscription, Condition: Never, Properties: {TopicArn: !Ref Topic}}
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      Policies:
+        - PolicyDocument: {Statement: {Effect: Allow, Action: sns:Publish, Resource: !Ref Topic}}
+        - PolicyDocument: {Statement: [{Effect: Allow, Action: dynamodb:GetItem, Resource: !GetAtt LedgerTable.Arn}]}
+  Other: {Type: AWS::IAM::Role, Properties: {Policies: [{PolicyDocument: {Statement: [{Effect: Deny}]}}]}}
+  One:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: functions/one/
+      Role: !GetAtt Role.Arn
+      Environment: {Variables: {X: VALUE}}
+      Events:
+        Ledger:
+          Type: DynamoDB
+          Properties: {Stream: !GetAtt LedgerTable.StreamArn, StartingPosition: LATEST}
+        Off:
+          Type: DynamoDB
+          Properties: {Stream: !GetAtt LedgerTable.StreamArn, StartingPosition: LATEST, Enabled: false}
+        Queue: {Type: SQS, Properties: {Queue: a}}
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      EventSourceArn: !GetAtt LedgerTable.StreamArn
+      FunctionName: !Ref One
+      BatchSize: 7
+      MaximumRetryAttempts: 4
+      MaximumRecordAgeInSeconds: 3600
+      BisectBatchOnFunctionError: true
+      FunctionResponseTypes: [ReportBatchItemFailures]
+      FilterCriteria: {Filters: [{Pattern: '{"eventName": ["INSERT"]}'}]}
+      DestinationConfig: {OnFailure: {Destination: arn:aws:sqs:us-east-1:111122223333:lost}}
+"#;
+
+#[test]
+fn what_is_remembered_has_the_names_that_cloudformation_gives() {
+    let value = |value: &str| {
+        let text = REMEMBERED.replace("VALUE", value);
+        function(&text, &World::default()).unwrap().environment["X"].clone()
+    };
+    let table = "arn:aws:dynamodb:us-east-1:111122223333:table/suture-LedgerTable";
+    for (reference, expected) in [
+        ("!Ref LedgerTable", "suture-LedgerTable".to_owned()),
+        ("!GetAtt LedgerTable.Arn", table.to_owned()),
+        ("!GetAtt LedgerTable.StreamArn", format!("{table}/stream/{STREAM}")),
+        // No capitals in the name of a bucket.
+        (
+            "!Sub '${EvidenceBucket} ${EvidenceBucket.Arn}'",
+            "suture-evidencebucket arn:aws:s3:::suture-evidencebucket".to_owned(),
+        ),
+        ("!Ref Topic", "arn:aws:sns:us-east-1:111122223333:suture-Topic".to_owned()),
+        ("!GetAtt Topic.TopicName", "suture-Topic".to_owned()),
+        ("!Ref Alias", "alias/suture".to_owned()),
+        ("!Sub 'arn:aws:kms:us-east-1:111122223333:key/${Key}'", value("!GetAtt Key.Arn")),
+    ] {
+        assert_eq!(value(reference), expected, "{reference}");
+    }
+    let key = value("!Ref Key");
+    assert_eq!(key.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+    assert_eq!(key, value("!Ref Key"));
+    let template = Template::parse(&REMEMBERED.replace("VALUE", "x"), &World::default()).unwrap();
+    let names: Vec<_> = template.resources.iter().map(|spec| (spec.logical_id.as_str(), spec.name.as_str())).collect();
+    assert_eq!(
+        names,
+        [
+            ("Alias", "alias/suture"),
+            ("EvidenceBucket", "suture-evidencebucket"),
+            ("Key", key.as_str()),
+            ("LedgerTable", "suture-LedgerTable"),
+            ("Topic", "suture-Topic"),
+        ]
+    );
+    let table = template.resources.iter().find(|spec| spec.logical_id == "LedgerTable").unwrap();
+    assert!(table.properties["SSESpecification"]["KMSMasterKeyId"].as_str().unwrap().ends_with(&key));
+}
+
+#[test]
+fn a_functions_mappings_and_permissions_are_its_own() {
+    let function = function(&REMEMBERED.replace("VALUE", "x"), &World::default()).unwrap();
+    let [by_event, by_itself] = function.mappings.as_slice() else { panic!("{:?}", function.mappings) };
+    assert_eq!((by_event.name.as_str(), by_event.table()), ("suture-OneLedger", "suture-LedgerTable"));
+    assert_eq!((by_event.batch, by_event.retries, by_event.longest), (100, None, None));
+    assert!(!by_event.bisect && !by_event.partial && by_event.filters.is_empty() && by_event.on_failure.is_none());
+    assert_eq!((by_itself.name.as_str(), by_itself.batch, by_itself.retries), ("suture-Mapping", 7, Some(4)));
+    assert_eq!(by_itself.longest, Some(std::time::Duration::from_hours(1)));
+    assert!(by_itself.bisect && by_itself.partial);
+    assert_eq!(by_itself.filters, [json!({"eventName": ["INSERT"]})]);
+    assert_eq!(by_itself.on_failure.as_deref(), Some("arn:aws:sqs:us-east-1:111122223333:lost"));
+    let actions: Vec<_> = function.permissions.iter().map(|one| one["Action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["sns:Publish", "dynamodb:GetItem"]);
+    assert_eq!(function.permissions[0]["Resource"], "arn:aws:sns:us-east-1:111122223333:suture-Topic");
 }

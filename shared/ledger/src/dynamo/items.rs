@@ -60,7 +60,7 @@ pub(super) fn write(table: &str, write: &Write) -> Result<TransactWriteItem, Bui
             // is that small.
             let room = i128::from(*limit) - i128::from(*add);
             let condition =
-                if false { "#count <= :room" } else { "attribute_not_exists(#count) OR #count <= :room" };
+                if room < 0 { "#count <= :room" } else { "attribute_not_exists(#count) OR #count <= :room" };
             let update = Update::builder()
                 .table_name(table)
                 .set_key(Some(key(at)))

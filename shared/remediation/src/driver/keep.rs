@@ -10,7 +10,9 @@ use crate::gate::{self, Refusal};
 use crate::log::EVIDENCE;
 use crate::record::{Approved, Exempted, Outcome, Record};
 use crate::settings::Mode;
-use ledger::{Approval, ApprovalState, Budget, Covers, Exemption, Held, Ledger, Look, Noted, Spot, TAG, Trouble, Write};
+use ledger::{
+    Approval, ApprovalState, Budget, Covers, Exemption, Held, Ledger, Look, Noted, Spot, TAG, Trouble, Write,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::future::Future;
@@ -131,9 +133,15 @@ impl Session {
         at: &At<'_, C, K>,
         request: &Request<C>,
         aim: &Aim<C>,
+        before: &C::State,
         changes: &[C::Change],
         record: &mut Record,
     ) -> Result<Vec<Write>, End> {
+        if self.look.is_none() {
+            // One of many: the ledger was not asked yet, and what it has may be unfinished.
+            let _ = self.know(at).await;
+            self.recover(at, Some(before), record).await;
+        }
         let look = match self.know(at).await {
             Ok(look) => look,
             Err(trouble) if matches!(request.order, Order::Fix(Some(Mode::Plan))) => {
@@ -145,7 +153,9 @@ impl Session {
         record.mode = gate::mode(request, at.run.settings, look.as_ref().map(|look| &look.deployment.posture))?;
         if record.mode != Mode::Plan {
             let Some(look) = &look else {
-                return Err(unledgered(&Trouble::lasting("there is none; deploy it, and set SUTURE_LEDGER to its name")));
+                return Err(unledgered(&Trouble::lasting(
+                    "there is none; deploy it, and set SUTURE_LEDGER to its name",
+                )));
             };
             gate::kill_switch(request, &look.deployment.posture)?;
         }
@@ -175,7 +185,15 @@ impl Session {
         let mut also = Vec::new();
         match &request.order {
             Order::Undo(_) => also.extend(leave_alone(at, request, aim, &look, record).await?),
-            Order::Approved(decided) => also.push(approved(at, &look, decided, record)?),
+            Order::Approved(decided) => match approved(at, &look, decided, record)? {
+                Some(used) => also.push(used),
+                None => {
+                    let asked = self.ask(at, &look, record).await;
+                    let no = not_what_was_approved("its state or the writes are others by now");
+                    let why = format!("{}; what would be written now {}", no.why, asked.why);
+                    return Err(End { why, refused_by: Some(no.by), ..asked });
+                }
+            },
             Order::Fix(_) if record.mode == Mode::Approve => return Err(self.ask(at, &look, record).await),
             Order::Fix(_) => {}
         }
@@ -198,12 +216,13 @@ impl Session {
             match known.state {
                 ApprovalState::Open => {
                     record.approval = Some(approval);
-                    return end(Outcome::AwaitingApproval, format!("it waits for approval: {command}"));
+                    return end(Outcome::AwaitingApproval, format!("waits for approval: {command}"));
                 }
                 ApprovalState::Rejected => {
                     record.approval = Some(approval);
                     let by = known.by.as_deref().unwrap_or("somebody");
-                    let why = format!("{} rejected this very plan; until {} it is not asked again", shown(by), known.expires);
+                    let why =
+                        format!("{} rejected this very plan; until {} it is not asked again", shown(by), known.expires);
                     return Refusal { by: "rejected".to_owned(), why }.into();
                 }
                 // It came about again.
@@ -212,7 +231,7 @@ impl Session {
         }
         let expires = now + at.run.settings.limits.approval;
         record.approval = Some(Approved { id: id.clone(), by: None, expires });
-        let asked = end(Outcome::AwaitingApproval, format!("it waits for approval: {command}"));
+        let asked = end(Outcome::AwaitingApproval, format!("waits for approval: {command}"));
         let mut shown = record.clone();
         shown.outcome = asked.outcome;
         shown.why.clone_from(&asked.why);
@@ -336,7 +355,8 @@ impl Session {
             while let Err(trouble) =
                 within(run, ledger.finish(held.clone(), &value(record), by.clone(), window, run.clock())).await
             {
-                let again = trouble.is_worth_a_retry() && trouble != Trouble::Conflict(0) && trouble != Trouble::Conflict(1);
+                let again =
+                    trouble.is_worth_a_retry() && trouble != Trouble::Conflict(0) && trouble != Trouble::Conflict(1);
                 if let Some(wait) = waits.next().filter(|_| again)
                     && pause(run, *wait).await
                 {
@@ -405,7 +425,9 @@ fn worth_noting<C: Control>(request: &Request<C>, record: &Record) -> bool {
     let asked_for = matches!(request.order, Order::Fix(Some(Mode::Plan)));
     match record.outcome {
         Outcome::Planned => !asked_for,
-        Outcome::AwaitingApproval | Outcome::Exempt | Outcome::Refused | Outcome::BlockedByOrganization => !record.retry,
+        Outcome::AwaitingApproval | Outcome::Exempt | Outcome::Refused | Outcome::BlockedByOrganization => {
+            !record.retry
+        }
         Outcome::Failed => !record.retry,
         Outcome::PartlyFixed | Outcome::Unverified | Outcome::Fixed | Outcome::Undone => false,
         Outcome::Compliant | Outcome::Gone => false,
@@ -419,7 +441,8 @@ fn says(record: &Record) -> Value {
         return json!([record.outcome, by]);
     }
     let event = record.cause.as_ref().and_then(|cause| cause.event_id.as_deref());
-    json!([record.outcome, by, record.before, record.changes, record.approval.as_ref().map(|asked| &asked.id), event])
+    let asked = record.approval.as_ref().map(|asked| (&asked.id, asked.expires.unix_timestamp()));
+    json!([record.outcome, by, record.before, record.changes, asked, event])
 }
 
 /// Who or what undid the last fix, as far as the event tells.
@@ -457,7 +480,8 @@ async fn exempted<C: Control, K: Cloud<C>>(
 ) -> Result<Option<Exempted>, End> {
     let now = at.run.clock();
     let of = |exemption: &Exemption| exemption.covers(C::ABOUT.id, &look.spot.account, &look.spot.resource);
-    let in_force = look.deployment.exemptions.iter().map(|(exemption, _)| exemption).filter(|each| each.is_in_force(now));
+    let in_force =
+        look.deployment.exemptions.iter().map(|(exemption, _)| exemption).filter(|each| each.is_in_force(now));
     let candidates: Vec<&Exemption> = in_force.filter(|each| of(each) != Covers::No).collect();
     let by_tag = look.deployment.posture.tags_exempt;
     if candidates.is_empty() && !by_tag {
@@ -521,7 +545,9 @@ async fn leave_alone<C: Control, K: Cloud<C>>(
                     .to_owned();
                 return Err(Refusal { by: "phi".to_owned(), why }.into());
             }
-            record.notes.push("it holds health data, so no exemption is made: the next look closes it again".to_owned());
+            record
+                .notes
+                .push("it holds health data, so no exemption is made: the next look closes it again".to_owned());
             return Ok(None);
         }
     }
@@ -548,29 +574,33 @@ async fn leave_alone<C: Control, K: Cloud<C>>(
     Ok(Some(Ledger::exemption_write(&exemption, 0)))
 }
 
-/// What an approved plan leaves in the ledger with its intent: that it was used. It is used once, and only if it is still
-/// the plan.
+/// What an approved plan leaves in the ledger with its intent: that it was used. It is used once. None if it is no longer the
+/// plan.
 fn approved<C: Control, K>(
     at: &At<'_, C, K>,
     look: &Look,
     decided: &crate::event::Decided,
     record: &mut Record,
-) -> Result<Write, End> {
+) -> Result<Option<Write>, End> {
     let now = at.run.clock();
     let mut approval = decided.approval.clone();
     record.approval =
         Some(Approved { id: approval.id.clone(), by: Some(decided.by.clone()), expires: approval.expires });
     if !approval.is_open(now) {
         let what = if approval.expires <= now { "it has expired" } else { "it was decided already" };
-        return Err(Refusal { by: "approval".to_owned(), why: format!("the plan {} cannot be approved: {what}", approval.id) }.into());
+        return Err(Refusal {
+            by: "approval".to_owned(),
+            why: format!("the plan {} cannot be approved: {what}", approval.id),
+        }
+        .into());
     }
     if Approval::digest_of(&look.spot, record.before.as_ref(), &record.changes) != approval.digest {
-        return Err(not_what_was_approved("its state or the writes are others by now").into());
+        return Ok(None);
     }
     approval.state = ApprovalState::Approved;
     approval.by = Some(decided.by.clone());
     approval.decided_at = Some(now);
-    Ok(Ledger::approval_write(&approval, decided.version))
+    Ok(Some(Ledger::approval_write(&approval, decided.version)))
 }
 
 /// Says what became of a record whose writer died; the ledger as it is then. None if there is no such record.

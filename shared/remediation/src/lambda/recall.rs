@@ -44,16 +44,26 @@ pub(super) async fn recall<C: Control, K>(
         return Ok(Recalled::Nothing);
     }
     let Some(ledger) = &invocation.tools.ledger else {
-        return Err(Missing::Rejected("the request names something by its id, and there is no ledger to find it in".to_owned()));
+        return Err(Missing::Rejected(
+            "the request names something by its id, and there is no ledger to find it in".to_owned(),
+        ));
     };
     let trouble = |trouble: ledger::Trouble| match trouble.is_worth_a_retry() {
         true => Missing::Retry(trouble.to_string()),
         false => Missing::Rejected(trouble.to_string()),
     };
     if let Some(id) = manual.recall.take() {
+        // Its role could not look the record up either.
+        if let Some(function) = &invocation.settings.undo_function {
+            let why = format!("this function may not take anything back; send the request to the function {function}");
+            return Err(Missing::Rejected(why));
+        }
         let record = ledger.record(&id).await.map_err(trouble)?;
         let record = record.ok_or_else(|| {
-            Missing::Rejected(format!("the ledger has no record {}; suture history shows a resource's records", shown(&id)))
+            Missing::Rejected(format!(
+                "the ledger has no record {}; suture history shows a resource's records",
+                shown(&id)
+            ))
         })?;
         manual.record = Some(record);
         return Ok(Recalled::Nothing);
@@ -61,9 +71,15 @@ pub(super) async fn recall<C: Control, K>(
     let Some(decision) = manual.decision.clone() else { return Ok(Recalled::Nothing) };
     let (Decision::Approve(id) | Decision::Reject(id)) = &decision;
     let found = ledger.approval(id).await.map_err(trouble)?;
-    let (approval, version) = found.ok_or_else(|| Missing::Rejected(format!("no plan {} waits for approval", shown(id))))?;
+    let (approval, version) =
+        found.ok_or_else(|| Missing::Rejected(format!("no plan {} waits for approval", shown(id))))?;
     if approval.control != C::ABOUT.id {
-        let why = format!("the plan {} is of control {}, and this function is {}", shown(id), shown(&approval.control), C::ABOUT.id);
+        let why = format!(
+            "the plan {} is of control {}, and this function is {}",
+            shown(id),
+            shown(&approval.control),
+            C::ABOUT.id
+        );
         return Err(Missing::Rejected(why));
     }
     let by = manual.asked_by.clone().ok_or_else(|| {
@@ -78,7 +94,12 @@ pub(super) async fn recall<C: Control, K>(
     request::<C>(manual, approval, version, by).map(Recalled::Work).map_err(Missing::Rejected)
 }
 
-fn request<C: Control>(manual: &Manual, approval: Approval, version: u64, by: String) -> Result<Box<Request<C>>, String> {
+fn request<C: Control>(
+    manual: &Manual,
+    approval: Approval,
+    version: u64,
+    by: String,
+) -> Result<Box<Request<C>>, String> {
     Ok(Box::new(Request {
         named: approval.resource.clone(),
         place: Place {

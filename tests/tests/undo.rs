@@ -1,0 +1,65 @@
+//! Fixes are taken back by a function of its own, whose role may do what the roles of the controls may not.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
+
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use system_tests::actions::{actions, of_the_engine};
+use system_tests::scenarios::{Drift, all};
+use system_tests::template::undo_actions;
+use system_tests::{PATIENCE, alone, controls, invoke, last_record, only};
+use tokio::time::timeout;
+
+#[test]
+fn every_fix_is_taken_back_by_the_id_of_its_record_and_by_the_undo_function_alone() {
+    let declared: BTreeSet<String> = controls().iter().flat_map(undo_actions).cloned().collect();
+    alone(async |lab| {
+        let mut used = BTreeSet::new();
+        for scenario in all() {
+            let at = format!("{}: {}", scenario.control, scenario.name);
+            only(lab, scenario.control);
+            let Drift { event, mended } = (scenario.drift)(lab).await;
+            let fixed = last_record(&invoke(lab, scenario.control, &event).await);
+            assert_eq!(fixed["outcome"], "fixed", "{at}: {fixed}");
+            let undo = json!({"mode": "undo", "record": fixed["id"], "reason": "T-1"});
+
+            // The function that made the fix may not, and says which one may.
+            let refused = timeout(PATIENCE, lab.invoke(scenario.control, &undo)).await.unwrap().unwrap();
+            assert!(refused.json().to_string().contains("suture-undo"), "{at}: {}", refused.json());
+            let wrote = |call: &&lab::gateway::Happened| call.writes && !of_the_engine(&call.name());
+            assert_eq!(refused.calls.iter().filter(wrote).count(), 0, "{at}");
+            assert!(mended(lab).await, "{at}: undone by the wrong function");
+
+            let mut config = lab.gateway.functions.config("undo").unwrap();
+            config.concurrency = 1;
+            lab.gateway.functions.configure(config);
+            let report = timeout(PATIENCE, lab.invoke("undo", &undo)).await.unwrap().unwrap();
+            let record = last_record(&report);
+            assert_eq!((&record["outcome"], &record["reason"]), (&json!("undone"), &json!("T-1")), "{at}: {record}");
+            assert!(!mended(lab).await, "{at}: undone, and still mended");
+            used.extend(report.calls.iter().filter(|call| !of_the_engine(&call.name())).flat_map(actions));
+        }
+        // The rest is what only some fixes' undoes need; nothing is used that the role does not have.
+        assert!(used.is_subset(&declared), "{:?}", used.difference(&declared));
+    });
+}
+
+#[test]
+fn what_is_no_undo_is_answered_with_what_to_do_instead() {
+    alone(async |lab| {
+        for (request, says) in [
+            (json!({"mode": "undo", "record": "no-such-record"}), "has no record"),
+            (json!({"mode": "enforce", "resource": "clinic-scans"}), "takes fixes back and does nothing else"),
+            (json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}), "takes fixes back"),
+            (
+                json!({"mode": "undo", "record": {"control": "s3-no-such-control"}}),
+                "this version of Suture does not have",
+            ),
+        ] {
+            let report = timeout(PATIENCE, lab.invoke("undo", &request)).await.unwrap().unwrap();
+            let answer = report.json();
+            assert_eq!(answer["records"], Value::Array(Vec::new()), "{request}");
+            assert!(answer["unread"].to_string().contains(says), "{request}: {answer}");
+        }
+    });
+}
