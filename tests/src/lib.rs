@@ -113,6 +113,8 @@ pub enum Kind {
     Choice(Vec<String>),
     /// A number within these bounds.
     Number(i64, i64),
+    /// What the stack itself made.
+    Deployed,
 }
 
 /// API calls of one service.

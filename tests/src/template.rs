@@ -61,7 +61,8 @@ fn parameters(controls: &[About]) -> String {
     let mut known: BTreeMap<&str, (&Setting, Vec<&str>)> = BTreeMap::new();
     let mut order = Vec::new();
     for control in controls {
-        for setting in &control.settings {
+        // What the stack itself made is nothing to ask for.
+        for setting in control.settings.iter().filter(|setting| setting.kind != Kind::Deployed) {
             let (first, users) = known.entry(&setting.parameter).or_insert_with(|| {
                 order.push(&setting.parameter);
                 (setting, Vec::new())
@@ -89,6 +90,7 @@ fn parameters(controls: &[About]) -> String {
             Kind::Number(least, most) => {
                 write!(text, "    Type: Number\n    MinValue: {least}\n    MaxValue: {most}\n")
             }
+            Kind::Deployed => Ok(()),
         };
         let default =
             if matches!(setting.kind, Kind::Number(..)) { setting.default.clone() } else { quoted(&setting.default) };

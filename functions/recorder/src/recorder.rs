@@ -95,7 +95,7 @@ impl<'a> Recorder<'a> {
         let mut also = Vec::new();
         if let Some(Left { untold, why }) = left {
             tracing::error!("evidence {} is on the shelf, but could not be told of: {why}", slot.seq);
-            also.push(untold.kept(&format!("record#{:012}", slot.seq), now)?);
+            also.push(untold.kept(&format!("evidence#{:012}", slot.seq), now)?);
         }
         chain.close(slot, &also, now).await?;
         tracing::info!(target: "remediation::recorder", "evidence {} is on the shelf: {}", slot.seq, shown(&slot.key));
@@ -107,7 +107,7 @@ impl<'a> Recorder<'a> {
         let (pk, sk) = (changed.key.pk.as_str(), changed.key.sk.as_str());
         let (before, after) = (changed.before.as_ref(), changed.after.as_ref());
         match (pk, after.map(|after| &after.body)) {
-            _ if sk.starts_with(RECORD) => match (after, before) {
+            _ if pk.starts_with("resource#") && sk.starts_with(RECORD) => match (after, before) {
                 (Some(after), _) => self.changed_record(&changed.key, &after.body, now).await,
                 (None, Some(before)) => self.lost_record(&changed.key, &before.body, now).await,
                 (None, None) => Ok(()),

@@ -19,6 +19,7 @@ pub(crate) struct World {
     pub(crate) shelf: MemoryShelf,
     pub(crate) heard: RefCell<Vec<String>>,
     pub(crate) findings: RefCell<Vec<String>>,
+    pub(crate) hub_away: Cell<bool>,
     pub(crate) deaf: Cell<Option<bool>>,
     /// From which put on the shelf cannot be reached, and whether that passes.
     pub(crate) shelf_away: Cell<Option<(usize, bool)>>,
@@ -113,6 +114,9 @@ impl People for World {
         Box::pin(self.turn(self.hear(&self.heard, message.subject.clone())))
     }
     fn finding<'a>(&'a self, finding: &'a AwsSecurityFinding) -> Answer<'a, Told> {
+        if self.hub_away.get() {
+            return Box::pin(future::ready(Err(Trouble::passing("Security Hub is away"))));
+        }
         let state = finding.record_state().map_or("", |state| state.as_str());
         Box::pin(self.turn(self.hear(&self.findings, format!("{state} {}", finding.id().unwrap_or_default()))))
     }
@@ -296,6 +300,32 @@ async fn evidence_never_waits_for_an_announcement() {
     }
 }
 
+#[tokio::test]
+async fn what_was_told_is_not_told_again_with_what_was_not() {
+    let world = World::default();
+    world.hub_away.set(true);
+    change(&world, &world.put(record("r-1", "failed", ""))).await.unwrap();
+    assert_eq!(hourly(&world, hour_later()).await.untold, 1);
+    world.hub_away.set(false);
+    assert_eq!(hourly(&world, hour_later()).await.untold, 0);
+    assert_eq!((world.heard.borrow().len(), world.findings.borrow().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_another_recorder_has_begun_is_left_to_it() {
+    let world = World::default();
+    let put = world.put(record("r-1", "fixed", ""));
+    let claimed = Chain::new(&world.store, &world.shelf).claim(&put.key, now()).await.unwrap();
+    assert!(matches!(claimed, Claim::Open(_)));
+    // The stream says that it was claimed; the hourly run, too, has no business with it for a while.
+    let after = world.store.get(&put.key).await.unwrap();
+    change(&world, &Changed { before: put.after.clone(), after, ..put.clone() }).await.unwrap();
+    hourly(&world, now()).await;
+    assert!(world.heard.borrow().is_empty() && world.shelf.list("").await.unwrap().is_empty());
+    assert_eq!(hourly(&world, hour_later()).await.closed, 1);
+    assert_all_archived(&world, 1).await;
+}
+
 fn stopped() -> serde_json::Value {
     let stop =
         ledger::Stop { by: "arn:aws:iam::111122223333:user/alice".to_owned(), reason: "drill".to_owned(), at: now() };
@@ -337,6 +367,7 @@ async fn what_is_no_record_is_told_of_and_nothing_else_is() {
         plain("resource#111122223333#us-east-1#AWS::S3::Bucket#b", "standing#s3-public-bucket", json!({})),
         plain("chain", "head", json!({"seq": 9})),
         plain("untold", "change#1", json!(null)),
+        plain("untold", "record#1", record("r-1", "fixed", "").body),
         plain("elsewhere", "other", json!(["text"])),
     ];
     for item in unsaid {
@@ -348,6 +379,7 @@ async fn what_is_no_record_is_told_of_and_nothing_else_is() {
         }
     }
     assert_eq!(world.heard.borrow().len(), 3);
+    assert!(world.shelf.list("").await.unwrap().is_empty());
 }
 
 /// One history, with a crash at one call; then the batch again, as the stream hands it over, or only the hourly run.

@@ -67,7 +67,7 @@ impl Recorder<'_> {
         let mut trouble = None;
         if untold.message {
             match self.send(&untold).await {
-                Ok(()) => untold.message = false,
+                Ok(()) => {}
                 Err(why) => trouble = Some(why),
             }
         }

@@ -85,6 +85,7 @@ controls! {
     s3_public_bucket::PublicBucket => s3_public_bucket::S3::new,
     s3_public_policy::PublicPolicy => s3_public_policy::S3::new,
     s3_weak_encryption::WeakEncryption => s3_weak_encryption::Encryption::new,
+    suture_tampering::Tampering => suture_tampering::Parts::new,
 }
 
 /// All controls, in the order of their ids.

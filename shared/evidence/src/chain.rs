@@ -313,7 +313,6 @@ impl<'a> Chain<'a> {
     async fn mark(&self, slot: &Slot, now: OffsetDateTime) -> Result<Option<Write>, Trouble> {
         let (Some(pk), Some(sk)) = (&slot.pk, &slot.sk) else { return Ok(None) };
         let item = self.store.get(&Key::new(pk, sk)).await?;
-        let item = item.filter(|item| mark(&item.body, "archiving").as_ref() == Some(&slot.of));
         let Some(item) = item.filter(|item| hash_of(&item.body) == slot.of) else { return Ok(None) };
         Ok(Some(Write::Put(Item {
             version: item.version + 1,

@@ -1,8 +1,8 @@
 use super::*;
-use crate::shelf::MemoryShelf;
+use crate::shelf::{Listed, MemoryShelf};
 use crate::{Folder, audit};
 use futures_util::future::join_all;
-use ledger::{Act, Faulty, Memory, Turn};
+use ledger::{Act, Answer, Faulty, Memory, Turn};
 use std::rc::Rc;
 
 fn now() -> OffsetDateTime {
@@ -223,6 +223,52 @@ async fn many_at_once_make_one_chain_without_gaps() {
     let report = audit(&store, shelf).await.unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!((report.objects, report.waiting), (12, 0));
+}
+
+/// A shelf to which somebody writes while it is listed.
+struct Busy<'a> {
+    shelf: &'a MemoryShelf,
+    store: &'a Memory,
+}
+
+impl Shelf for Busy<'_> {
+    fn put_new<'a>(&'a self, key: &'a str, text: &'a str) -> Answer<'a, Put> {
+        self.shelf.put_new(key, text)
+    }
+    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        Shelf::get(self.shelf, key)
+    }
+    fn list<'a>(&'a self, begins: &'a str) -> Answer<'a, Vec<Listed>> {
+        Box::pin(async move {
+            put(self.store, "r-2", 1, body("r-2", "fixed", "")).await;
+            archive(Chain::new(self.store, self.shelf), "r-2").await;
+            self.shelf.list(begins).await
+        })
+    }
+    fn versions<'a>(&'a self, key: &'a str) -> Answer<'a, Vec<String>> {
+        self.shelf.versions(key)
+    }
+    fn version<'a>(&'a self, key: &'a str, id: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        self.shelf.version(key, id)
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_during_an_audit_is_no_forgery_and_a_forgery_is() {
+    for forged in [false, true] {
+        let (store, shelf) = (Memory::default(), MemoryShelf::default());
+        put(&store, "r-1", 1, body("r-1", "fixed", "")).await;
+        let first = archive(Chain::new(&store, &shelf), "r-1").await;
+        if forged {
+            let text = document::text(3, &first.hash, &body("r-9", "fixed", ""));
+            shelf.overwrite("records/2026/11/22/000000000003-r-9.json", Some(text.as_bytes()));
+        }
+        let report = audit(&store, &Busy { shelf: &shelf, store: &store }).await.unwrap();
+        assert_eq!(report.is_sound(), !forged, "{report:?}");
+        let beyond = report.problems.iter().filter(|problem| problem.kind == crate::Kind::Beyond);
+        assert_eq!(beyond.map(|problem| problem.seq).collect::<Vec<_>>(), if forged { vec![Some(3)] } else { vec![] });
+        assert_eq!(report.head.map(|head| head.seq), Some(2));
+    }
 }
 
 #[tokio::test]

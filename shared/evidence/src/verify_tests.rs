@@ -190,6 +190,15 @@ async fn what_is_not_canonical_is_named_even_if_the_chain_vouches_for_it() {
 }
 
 #[tokio::test]
+async fn the_first_piece_has_none_before_it() {
+    let shelf = MemoryShelf::default();
+    let text = text(1, &hash(b"one that somebody took away"), &json!({"id": "r-1", "began": "2026-01-01T00:00:00Z"}));
+    shelf.overwrite("records/2026/01/01/000000000001-r-1.json", Some(text.as_bytes()));
+    let known = Known { head: Head { seq: 1, hash: hash(text.as_bytes()) }, open: BTreeMap::new() };
+    assert_eq!(kinds(&verify(&shelf, Some(&known)).await.unwrap()), [(Kind::Malformed, Some(1))]);
+}
+
+#[tokio::test]
 async fn what_is_about_to_be_written_is_not_missing() {
     let (shelf, keys, mut known) = shelf(5);
     for at in [2, 4] {

@@ -264,6 +264,7 @@ impl Ledger {
             held.standing.lease = None;
             held.standing.unfinished = None;
             held.standing.last = None;
+            held.standing.attention = needs_a_person(record);
             held.standing.returns.retain(|each| each.at > now - window);
             held.standing.returns.extend(back.clone());
             let writes = [held.standing_item().map_err(Refusal::into_trouble)?, held.record_item(record)];
@@ -332,7 +333,11 @@ impl Ledger {
         let mut held = Held {
             spot: look.spot.clone(),
             until: now,
-            standing: Standing { last: Some(Last { digest: digest.clone(), at: now }), ..look.standing.clone() },
+            standing: Standing {
+                last: Some(Last { digest: digest.clone(), at: now }),
+                attention: needs_a_person(record),
+                ..look.standing.clone()
+            },
             version: look.version + 1,
             record: Key::new(look.spot.partition(), record_key(began, id)),
             record_version: 1,
@@ -348,7 +353,8 @@ impl Ledger {
                     if says_it(&standing, &digest) {
                         return Ok(Noted::Known);
                     }
-                    held.standing = Standing { last: held.standing.last.take(), ..standing };
+                    let attention = held.standing.attention;
+                    held.standing = Standing { last: held.standing.last.take(), attention, ..standing };
                     held.version = version + 1;
                 }
                 Err(Trouble::Conflict(1)) => return Ok(Noted::Known),
@@ -568,10 +574,15 @@ fn named(record: &Value) -> Result<(&str, &str), Refusal> {
         .ok_or_else(|| Refusal::Trouble(Trouble::lasting("a record without id and beginning cannot be kept")))
 }
 
+fn needs_a_person(record: &Value) -> bool {
+    let outcome = record.get("outcome").map(crate::Outcome::deserialize);
+    outcome.is_some_and(|outcome| outcome.is_ok_and(crate::Outcome::needs_a_person))
+}
+
 /// Keys are in the order of time only if all have as many digits.
 fn record_key(began: &str, id: &str) -> String {
     let (date, rest) = began.trim_end_matches('Z').split_once('.').unwrap_or((began.trim_end_matches('Z'), ""));
-    let fraction: String = rest.chars().chain(std::iter::repeat('0')).take(9).collect();
+    let fraction: String = rest.chars().chain(std::iter::repeat('0')).take(6).collect();
     format!("record#{date}.{fraction}Z#{id}")
 }
 

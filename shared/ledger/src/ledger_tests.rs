@@ -70,7 +70,7 @@ fn an_intent_is_lease_and_record_in_one() {
     assert_eq!(held.until, at(60));
     assert_eq!(
         keys(&memory),
-        [format!("{RESOURCE}|record#2026-01-15T10:00:00Z#r-1|1"), format!("{RESOURCE}|standing#s3-public-bucket|1")]
+        [format!("{RESOURCE}|record#2026-01-15T10:00:00.000000Z#r-1|1"), format!("{RESOURCE}|standing#s3-public-bucket|1")]
     );
     let standing = look(&ledger).standing;
     assert_eq!(standing.lease, Some(Lease { holder: "r-1".to_owned(), until: at(60) }));

@@ -43,6 +43,8 @@ pub struct Standing {
     pub unfinished: Option<String>,
     /// When it was brought back, and what had undone it, the oldest first; no older than the window that counts.
     pub returns: Vec<Return>,
+    /// Whether the last record needs a person: then it is news when all is well.
+    pub attention: bool,
     /// What was last recorded that was no write: so that a daily sweep does not say the same every day.
     pub last: Option<Last>,
 }

@@ -597,3 +597,29 @@ async fn a_sweep_does_not_say_the_same_every_day() {
     clinic.at(7 * 24, "r-8", &House::new(Door { bolts: 1, ..door }, []), &sweep).await;
     assert_eq!(clinic.records().len(), 3, "and when it is another state");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_needed_a_person_and_is_well_again_is_news_once() {
+    let clinic = Clinic::new();
+    let door = Door { blocked: true, ..OPEN };
+    clinic.at(0, "r-1", &House::new(door, []), &event("e-1")).await;
+    for (hour, id) in [(1, "r-2"), (2, "r-3")] {
+        assert_eq!(clinic.at(hour, id, &House::new(SHUT, []), &event(id)).await.outcome, Outcome::Compliant);
+    }
+    assert_eq!(clinic.outcomes(), ["refused", "compliant"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_many_asks_the_ledger_only_where_it_has_drifted() {
+    let clinic = Clinic::new();
+    let go = async |house: &House| {
+        let spent = Spent::default();
+        let (started, deadline) = (Instant::now(), Instant::now() + Duration::from_mins(1));
+        let (settings, ledger, spent, id) = (&clinic.settings, Some(&clinic.ledger), &spent, "r-1".to_owned());
+        let run =
+            Run { settings, id, now: now(), started, deadline, ledger, spent, parameters: None, one_of_many: true };
+        super::run(house, &request(), &run).await.outcome
+    };
+    assert_eq!((go(&House::new(SHUT, [])).await, clinic.store.calls()), (Outcome::Compliant, 0));
+    assert_eq!((go(&House::new(OPEN, [])).await, clinic.store.calls()), (Outcome::Fixed, 4));
+}

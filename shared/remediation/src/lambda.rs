@@ -11,6 +11,7 @@ use crate::driver::{self, Run, Spent};
 use crate::event::{self, LARGEST_EVENT, Own, Reply, Request, Resource, Sweep, Trigger, Unread, Work};
 use crate::gate;
 use crate::log::EVIDENCE;
+use crate::metrics;
 use crate::record::{Outcome, Record};
 use crate::replies::{self, Replies, Verdict};
 use crate::settings::Settings;
@@ -69,6 +70,7 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
             request_id: &event.context.request_id,
             deadline: deadline(event.context.deadline()),
             spent: Spent::default(),
+            metrics: true,
         };
         answer::<C, K>(&invocation, event.payload).await
     }))
@@ -99,6 +101,7 @@ pub async fn carry_out<C: Control, K: Cloud<C>>(
         request_id,
         deadline,
         spent: Spent::default(),
+        metrics: false,
     };
     Box::pin(respond::<C, K>(&invocation, triggers::read(request))).await
 }
@@ -288,9 +291,20 @@ struct Invocation<'a, K> {
     request_id: &'a str,
     deadline: Instant,
     spent: Spent,
+    /// Whether standard output is a log that CloudWatch reads metrics from.
+    metrics: bool,
 }
 
 impl<K> Invocation<'_, K> {
+    /// Writes a line of metrics, bare as CloudWatch wants it.
+    fn measure(&self, line: impl FnOnce(OffsetDateTime) -> String) {
+        if self.metrics {
+            let line = line(OffsetDateTime::now_utc()) + "\n";
+            // Nobody is left to tell if standard output is closed.
+            let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        }
+    }
+
     fn run(&self, id: String) -> Run<'_> {
         Run {
             settings: self.settings,
@@ -465,6 +479,9 @@ async fn all<C: Control, K: Cloud<C>>(
     let judged = asked.trigger == Trigger::ConfigRule;
     let swept = sweep::sweep::<C>(invocation.cloud, asked, &run, |record| {
         log(&record);
+        if record.outcome != Outcome::Compliant {
+            invocation.measure(|now| metrics::line(&record, now));
+        }
         if judged {
             handled.verdicts.push(verdict(&record, record.resource.id.clone()));
         }
@@ -473,6 +490,10 @@ async fn all<C: Control, K: Cloud<C>>(
         }
     })
     .await;
+    if let Some(compliant) = swept.outcomes.get(Outcome::Compliant.name()) {
+        let count = u64::try_from(*compliant).unwrap_or(u64::MAX);
+        invocation.measure(|now| metrics::counted(C::ABOUT.id, Outcome::Compliant, count, now));
+    }
     handled.looked_at += swept.looked_at;
     let line = format!("{}: sweep of {} in {}", C::ABOUT.id, asked.account, asked.region);
     if let Some(why) = &swept.cut_short {
@@ -504,6 +525,7 @@ async fn one<C: Control, K: Cloud<C>>(
     // Boxed: the futures of SDK calls are deep and large, and a function's main would have to lay them all out.
     let record = Box::pin(driver::run(invocation.cloud, request, &run)).await;
     log(&record);
+    invocation.measure(|now| metrics::line(&record, now));
     handled.looked_at += 1;
     handled.verdicts.push(verdict(&record, request.named.clone()));
     // Not `compliant`: the finding may be of a stricter check than ours, and Security Hub's own next look closes what is over.

@@ -39,6 +39,7 @@ impl Scene<'_> {
             request_id: "8c9e1f6a",
             deadline: deadline(SystemTime::now() + Duration::from_mins(1)),
             spent: Spent::default(),
+            metrics: false,
         };
         act(&invocation).await
     }

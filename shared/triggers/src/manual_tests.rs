@@ -1,6 +1,6 @@
 use crate::read;
 use crate::samples::*;
-use crate::{Act, Manual, ManualMode, Trigger};
+use crate::{Act, Decision, Manual, ManualMode, Trigger};
 use serde_json::json;
 
 #[test]
@@ -21,6 +21,11 @@ fn requests() {
             reason: Some("INC-1".to_owned()),
             overrides: vec!["public-website".to_owned()],
             record: None,
+            recall: None,
+            decision: None,
+            leave_alone: None,
+            caller: None,
+            asked_by: None,
         })
     );
     let notice = only(read(&json!({"resource": "clinic-scans"})));
@@ -28,6 +33,23 @@ fn requests() {
     assert_eq!(only(read(&json!({"resource": "*"}))).act, Act::Sweep);
     let undo = only(read(&json!({"mode": "undo", "record": {"id": "r-1"}})));
     assert_eq!((undo.act, undo.manual.unwrap().record), (Act::Evaluate, Some(json!({"id": "r-1"}))));
+}
+
+#[test]
+fn what_the_ledger_has_is_named_by_its_id() {
+    let undo = only(read(&json!({"mode": "undo", "record": "8c9e-1", "leave_alone_hours": 72})));
+    let manual = undo.manual.unwrap();
+    assert_eq!((undo.act, manual.recall.as_deref(), manual.record.as_ref()), (Act::Evaluate, Some("8c9e-1"), None));
+    assert_eq!(manual.leave_alone, Some(std::time::Duration::from_hours(72)));
+    assert_eq!(manual.purpose(), "undo 8c9e-1");
+    for (mode, decision) in
+        [("approve", Decision::Approve("a1b2".to_owned())), ("reject", Decision::Reject("a1b2".to_owned()))]
+    {
+        let manual = only(read(&json!({"mode": mode, "approval": "a1b2", "caller": "proof"}))).manual.unwrap();
+        assert_eq!(manual.decision, Some(decision));
+        assert_eq!((manual.purpose(), manual.caller.as_deref()), (format!("{mode} a1b2"), Some("proof")));
+        assert_eq!(manual.asked_by, None, "a proof is none until it was checked");
+    }
 }
 
 #[test]
@@ -58,7 +80,18 @@ fn requests_that_cannot_be_read_name_the_field() {
         (json!({"resource": "a-b", "region": "the moon"}), "region \"the moon\""),
         (json!({"resource": "a-b", "mode": "undo"}), "no record to undo"),
         (json!({"resource": "a-b", "record": {}}), "mode is not undo"),
-        (json!({"mode": "undo", "record": "r-1"}), "record is a text"),
+        (json!({"mode": "undo", "record": 5}), "record is a number"),
+        (json!({"mode": "undo", "record": "r 1"}), "is no id"),
+        (json!({"mode": "undo", "record": ""}), "is no id"),
+        (json!({"resource": "a-b", "leave_alone_hours": 5}), "is for an undo"),
+        (json!({"mode": "undo", "record": {}, "leave_alone_hours": -5}), "leave_alone_hours: invalid value"),
+        (json!({"mode": "approve"}), "takes both"),
+        (json!({"approval": "a1b2"}), "takes both"),
+        (json!({"mode": "enforce", "approval": "a1b2"}), "takes both"),
+        (json!({"mode": "reject", "approval": "a1b2", "resource": "a-b"}), "says which resource"),
+        (json!({"mode": "approve", "approval": "../x"}), "is no id"),
+        (json!({"mode": "approve", "approval": "a", "asked_by": "arn:aws:iam::111122223333:root"}), "unknown field"),
+        (json!({"mode": "approve", "approval": "a", "caller": "x".repeat(9000)}), "too long"),
         (json!({"mode": "undo", "record": {}, "resource": "*"}), "is of one resource"),
     ];
     for (event, says) in table {
@@ -95,7 +128,8 @@ fn a_pasted_finding_needs_a_control() {
         (json!({"finding": asff()}), "no control"),
         (json!({"control": "x", "finding": 5}), "the finding is a number"),
         (json!({"control": "x", "finding": asff(), "resource": "a-b"}), "leave out resource"),
-        (json!({"control": "x", "finding": asff(), "mode": "undo"}), "no record"),
+        (json!({"control": "x", "finding": asff(), "mode": "undo"}), "nothing else"),
+        (json!({"control": "x", "finding": asff(), "mode": "approve", "approval": "a"}), "nothing else"),
         (json!({"control": "x", "finding": with(asff(), "/Resources/0/Id", json!("*"))}), "is no id of"),
     ];
     for (event, says) in table {

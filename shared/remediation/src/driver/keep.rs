@@ -160,7 +160,7 @@ impl Session {
             gate::kill_switch(request, &look.deployment.posture)?;
         }
         let Some(look) = look else { return Err(plan(at, changes, record).await) };
-        if let Order::Fix(_) = request.order
+        if !matches!(request.order, Order::Undo(_))
             && !gate::overridden(request, "exemption")
             && let Some(exemption) = exempted(at, &look, record).await?
         {
@@ -371,7 +371,9 @@ impl Session {
             }
             return;
         }
-        if !worth_noting(request, record) {
+        let attention = self.look.as_ref().is_some_and(|look| look.as_ref().is_ok_and(|look| look.standing.attention));
+        let over = attention && matches!(record.outcome, Outcome::Compliant | Outcome::Gone);
+        if !over && !worth_noting(request, record) {
             return;
         }
         let look = match self.look {
