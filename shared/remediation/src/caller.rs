@@ -19,7 +19,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use std::cell::OnceCell;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 use triggers::ids::Region;
@@ -199,7 +199,7 @@ fn signed(credentials: Credentials, region: &Region, purpose: &str, now: SystemT
             if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
                 proof.push(char::from(byte));
             } else {
-                proof.push_str(&format!("%{byte:02X}"));
+                let _ = write!(proof, "%{byte:02X}");
             }
         }
     }
@@ -216,7 +216,7 @@ mod tests {
 
     fn proof(purpose: &str) -> String {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", Some("to+ken/=".to_owned()), None, "test");
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_801);
         signed(credentials, &Region::parse(REGION).unwrap(), purpose, now).unwrap()
     }
 

@@ -4,6 +4,7 @@
 //! back; one writer at a time for each resource.
 
 mod aim;
+mod decide;
 mod keep;
 mod verify;
 
@@ -262,7 +263,7 @@ async fn carry_out<C: Control, K: Cloud<C>>(
             None => break,
             Some(now) if written.is_empty() => {
                 if let Order::Approved(_) = request.order {
-                    return Err(keep::not_what_was_approved("it was changed at the very moment of the write").into());
+                    return Err(decide::not_what_was_approved("it was changed at the very moment of the write").into());
                 }
                 before = now;
                 changes = draft(request, aim, &before, record)?;

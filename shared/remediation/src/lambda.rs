@@ -4,8 +4,6 @@
 //! trusted with writes. Lambda then starts a new sandbox and delivers the event again, and the plan is made afresh from
 //! the live state.
 
-use crate::caller::Callers;
-use crate::connection::OneConnector;
 use crate::control::{Cloud, Control};
 use crate::driver::{self, Run, Spent};
 use crate::event::{self, LARGEST_EVENT, Own, Reply, Request, Resource, Sweep, Trigger, Unread, Work};
@@ -13,31 +11,29 @@ use crate::gate;
 use crate::log::EVIDENCE;
 use crate::metrics;
 use crate::record::{Outcome, Record};
-use crate::replies::{self, Replies, Verdict};
+use crate::replies::{self, Verdict};
 use crate::settings::Settings;
 use crate::sweep::{self, Swept};
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use ledger::{Approval, Dynamo, Ledger};
+use ledger::Approval;
 use recall::{Missing, Recalled};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::io::Write;
-use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use triggers::ids::{AccountId, Region, shown};
+use triggers::ids::shown;
 use triggers::{Act, Notice, Reading, Rejected};
 
+mod process;
 mod recall;
 
 pub use lambda_runtime::Error;
+pub use process::{Here, Tools, sdk_config, variable};
 
 /// How many records of a sweep an answer holds; the log has them all. Lambda's answers end at 6 MB.
 const RECORDS: usize = 100;
@@ -106,77 +102,6 @@ pub async fn carry_out<C: Control, K: Cloud<C>>(
     Box::pin(respond::<C, K>(&invocation, triggers::read(request))).await
 }
 
-/// An environment variable, as [`Settings::read`] and its kin look them up.
-pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// What every control of a process works with.
-#[derive(Debug)]
-pub struct Tools {
-    /// The SDK's configuration.
-    pub sdk: SdkConfig,
-    /// Who waits for answers.
-    pub replies: Replies,
-    /// Who can tell who sent a request.
-    pub callers: Callers,
-    /// The ledger, if there is one.
-    pub ledger: Option<Ledger>,
-}
-
-impl Tools {
-    /// What the environment says: the ledger is the DynamoDB table that `SUTURE_LEDGER` names.
-    pub async fn connect(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let sdk = sdk_config().await;
-        let table = variable("SUTURE_LEDGER").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        let ledger = table.map(|table| Ledger::new(Rc::new(Dynamo::new(&sdk, table))));
-        Self::with(sdk, ledger)
-    }
-
-    /// These.
-    pub fn with(sdk: SdkConfig, ledger: Option<Ledger>) -> Self {
-        Self { replies: Replies::new(&sdk), callers: Callers::new(&sdk), sdk, ledger }
-    }
-}
-
-/// Where the process is, and what its deployment sets.
-#[derive(Clone, Debug)]
-pub struct Here {
-    /// The deployment's settings.
-    pub settings: Settings,
-    /// The account that our credentials are of, where it is known.
-    pub account: Option<AccountId>,
-    /// The region.
-    pub region: Option<Region>,
-}
-
-impl Here {
-    /// What the environment and the function's ARN say.
-    ///
-    /// # Errors
-    /// A variable that makes no sense, by its name.
-    pub fn read(variable: impl Fn(&str) -> Option<String>, function_arn: &str) -> Result<Self, String> {
-        let account = own_account(&variable, function_arn)?;
-        let region = variable("AWS_REGION").and_then(|region| Region::parse(&region).ok());
-        let settings = Settings::read(&variable, account.as_ref(), region.as_ref())?;
-        Ok(Self { settings, account, region })
-    }
-
-    /// The same, as event reading wants it.
-    pub fn own(&self) -> Own<'_> {
-        Own { account: self.account.as_ref(), region: self.region.as_ref() }
-    }
-}
-
-/// The account that our credentials are of: `SUTURE_ACCOUNT`, as the template sets it, or else the one in the function's ARN
-/// (`sam local` makes one up).
-fn own_account(variable: impl Fn(&str) -> Option<String>, function_arn: &str) -> Result<Option<AccountId>, String> {
-    match variable("SUTURE_ACCOUNT").filter(|id| !id.trim().is_empty()) {
-        Some(id) => AccountId::parse(id.trim()).map(Some).map_err(|why| format!("SUTURE_ACCOUNT: {why}")),
-        None => Ok(function_arn.split(':').nth(4).and_then(|id| AccountId::parse(id).ok())),
-    }
-}
-
 /// What `--about` prints: the control's facts as JSON, so that the template, the docs and the tables can be held against
 /// the very binary that is deployed.
 fn about<C: Control>() -> Result<(), Error> {
@@ -195,28 +120,6 @@ fn parameters_of<C: Control>(json: Option<&Value>) -> Result<C::Parameters, Stri
         || Ok(C::Parameters::default()),
         |json| C::Parameters::deserialize(json).map_err(|error| format!("SUTURE_PARAMETERS: {error}")),
     )
-}
-
-/// One SDK configuration for every client. No emulator is named here: `AWS_ENDPOINT_URL` and its kin do that.
-///
-/// Times are short because the driver's deadline is the invocation's: the SDK must have tried again well before it.
-/// <https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>
-pub async fn sdk_config() -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(5))
-        .operation_timeout(Duration::from_secs(20))
-        .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(100)))
-        .timeout_config(timeouts)
-        .http_client(OneConnector::default())
-        // It watches for slow downloads; ours are a few hundred bytes.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if let Ok(name) = AppName::new("suture") {
-        loader = loader.app_name(name);
-    }
-    loader.load().await
 }
 
 /// What an invocation answers: to a queue, which messages to deliver again; to everybody else, what was found and done.

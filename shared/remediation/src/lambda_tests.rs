@@ -1,11 +1,13 @@
 //! From the bytes that Lambda delivers to the answer that it gets.
 
+use super::process::own_account;
 use super::*;
 use crate::testing::{Fake, answer as answered, ok};
 use crate::toy::{
     Door, Doors, House, OPEN, OURS, SHUT, Step, THEIRS, account, ledger, notice, region, settings, throttled,
 };
 use crate::{Mode, Outcome};
+use ::ledger::Ledger;
 use serde_json::json;
 use triggers::ConfigRule;
 

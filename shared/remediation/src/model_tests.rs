@@ -270,7 +270,7 @@ impl Story {
         let door = DOORS[self.chance.below(DOORS.len())];
         match self.chance.below(100) {
             // Somebody opens a door, when no write of ours is on its way: that would be a race no robot can win.
-            0..=11 if !self.world.writing.borrow().get(door).is_some_and(|busy| *busy > 0) => {
+            0..=11 if self.world.writing.borrow().get(door).is_none_or(|busy| *busy == 0) => {
                 let bolts = u8::try_from(self.chance.below(3)).unwrap();
                 self.world.doors.borrow_mut().insert(door.to_owned(), Door { shut: false, bolts, ..OPEN });
                 self.drifted.insert(door, self.world.now());

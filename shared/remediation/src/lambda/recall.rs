@@ -3,7 +3,8 @@
 use super::{Answer, Invocation};
 use crate::control::{Control, Place};
 use crate::event::{Decided, Order, Request};
-use ledger::Approval;
+use crate::fault::Fault;
+use ledger::{Approval, Trouble};
 use triggers::ids::shown;
 use triggers::{Decision, Manual, Notice};
 
@@ -35,10 +36,11 @@ pub(super) async fn recall<C: Control, K>(
     if let Some(proof) = manual.caller.take() {
         let purpose = manual.purpose();
         let caller = invocation.tools.callers.identify(&proof, &purpose).await;
-        manual.asked_by = Some(caller.map_err(|fault| match fault.is_worth_a_retry() {
-            true => Missing::Retry(fault.to_string()),
-            false => Missing::Rejected(format!("who sent the request could not be told: {fault}")),
-        })?);
+        let unknown = |fault: Fault| {
+            let why = format!("who sent the request could not be told: {fault}");
+            if fault.is_worth_a_retry() { Missing::Retry(why) } else { Missing::Rejected(why) }
+        };
+        manual.asked_by = Some(caller.map_err(unknown)?);
     }
     if manual.recall.is_none() && manual.decision.is_none() {
         return Ok(Recalled::Nothing);
@@ -48,9 +50,9 @@ pub(super) async fn recall<C: Control, K>(
             "the request names something by its id, and there is no ledger to find it in".to_owned(),
         ));
     };
-    let trouble = |trouble: ledger::Trouble| match trouble.is_worth_a_retry() {
-        true => Missing::Retry(trouble.to_string()),
-        false => Missing::Rejected(trouble.to_string()),
+    let trouble = |trouble: Trouble| {
+        let why = trouble.to_string();
+        if trouble.is_worth_a_retry() { Missing::Retry(why) } else { Missing::Rejected(why) }
     };
     if let Some(id) = manual.recall.take() {
         // Its role could not look the record up either.
