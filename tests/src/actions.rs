@@ -12,6 +12,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("s3:GetBucketEncryption", "s3:GetEncryptionConfiguration"),
     ("s3:PutBucketEncryption", "s3:PutEncryptionConfiguration"),
     ("s3:DeleteBucketEncryption", "s3:PutEncryptionConfiguration"),
+    ("s3:GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration"),
     ("s3:GetBucketReplication", "s3:GetReplicationConfiguration"),
     ("s3:ListBuckets", "s3:ListAllMyBuckets"),
     ("s3:HeadBucket", "s3:ListBucket"),

@@ -12,6 +12,7 @@
 pub mod actions;
 pub mod ec2;
 pub mod iam;
+pub mod ledger;
 pub mod s3;
 pub mod scenarios;
 pub mod template;
@@ -232,12 +233,13 @@ pub fn variant(lab: &Lab, function: &str, name: &str, variables: &[(&str, &str)]
     lab.gateway.functions.configure(config);
 }
 
-/// Leaves this function alone awake: what others are sent waits for good, as with a reserved concurrency of 0. What one
-/// function writes is an event that wakes others, whose calls would meet the faults, and which would write too.
+/// Leaves this function alone awake, and the one that takes fixes back, which no event wakes: what others are sent waits for
+/// good, as with a reserved concurrency of 0. What one function writes is an event that wakes others, whose calls would meet
+/// the faults, and which would write too.
 pub fn only(lab: &Lab, function: &str) {
     for name in lab.gateway.functions.names() {
         let mut config = lab.gateway.functions.config(&name).unwrap();
-        config.concurrency = if name == function { 10 } else { 0 };
+        config.concurrency = if name == function || name == "undo" { 10 } else { 0 };
         lab.gateway.functions.configure(config);
     }
 }

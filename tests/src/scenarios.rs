@@ -4,6 +4,7 @@
 pub mod ec2;
 pub mod iam;
 pub mod s3;
+pub mod suture;
 
 use lab::Lab;
 use serde_json::Value;
@@ -49,7 +50,8 @@ pub struct Look {
 /// Those of them that no scenario of a fix can show; of one control, if the variable `CONTROL` names it.
 pub fn looks() -> Vec<&'static Look> {
     let only = std::env::var("CONTROL").ok();
-    iam::LOOKS.iter().filter(|look| only.as_deref().is_none_or(|only| only == look.control)).collect()
+    let looks = iam::LOOKS.iter().chain(suture::LOOKS);
+    looks.filter(|look| only.as_deref().is_none_or(|only| only == look.control)).collect()
 }
 
 /// All of them; those of one control, if the variable `CONTROL` names it.

@@ -5,11 +5,11 @@
 use lab::bus::Bus;
 use lab::template::{FunctionSpec, Template, World, yaml};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use system_tests::template::{LEDGER, RUNTIME, actions, pascal_case, remade, undo_actions, undo_allowed};
-use system_tests::{About, Kind, Setting, about, controls, event, folders, invoke, own_folders, shared, workspace};
+use system_tests::template::{pascal_case, remade};
+use system_tests::{About, Kind, Setting, controls, event, folders, invoke, own_folders, shared, workspace};
 
 /// The names of a folder's entries.
 fn names(folder: &Path) -> BTreeSet<String> {
@@ -49,13 +49,6 @@ fn spec(id: &str) -> FunctionSpec {
 fn template() -> Value {
     LazyLock::force(&BLESSED);
     yaml::parse(&text()).unwrap()
-}
-
-fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(items) => items.iter().map(|item| item.as_str().unwrap().to_owned()).collect(),
-        one => vec![one.as_str().unwrap().to_owned()],
-    }
 }
 
 #[test]
@@ -176,161 +169,6 @@ fn a_settings_default_is_what_the_function_does_unasked() {
             assert_eq!(json[&field], value, "{id}: {field}");
         }
     }
-}
-
-/// The policies of a role: each one's name, and what it allows. No action is there twice, none has a wildcard.
-fn policies(template: &Value, role: &str) -> Vec<(String, BTreeSet<String>)> {
-    let role = &template["Resources"][role]["Properties"];
-    assert!(role.get("ManagedPolicyArns").is_none(), "{role}");
-    let policies = role["Policies"].as_array().unwrap();
-    let read = |policy: &Value| {
-        let mut allowed = BTreeSet::new();
-        for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
-            assert_eq!(statement["Effect"], "Allow", "{policy}");
-            assert!(statement.get("NotAction").is_none() && statement.get("NotResource").is_none(), "{policy}");
-            for action in texts(&statement["Action"]) {
-                assert!(!action.contains('*'), "{action}");
-                allowed.insert(action);
-            }
-        }
-        (policy["PolicyName"].as_str().unwrap().to_owned(), allowed)
-    };
-    policies.iter().map(read).collect()
-}
-
-/// The policies that a role ought to have.
-fn ought<const N: usize>(policies: [(&str, Vec<String>); N]) -> Vec<(String, BTreeSet<String>)> {
-    policies.into_iter().map(|(name, actions)| (name.to_owned(), actions.into_iter().collect())).collect()
-}
-
-fn owned(actions: &[&str]) -> Vec<String> {
-    actions.iter().map(|action| (*action).to_owned()).collect()
-}
-
-#[test]
-fn the_role_may_do_what_the_control_declares_and_no_more() {
-    let template = template();
-    for about in controls() {
-        let is = policies(&template, &format!("{}Role", pascal_case(&about.id)));
-        let ought = ought([("control", actions(&about)), ("ledger", owned(&LEDGER)), ("runtime", owned(&RUNTIME))]);
-        assert_eq!(is, ought, "{}", about.id);
-    }
-}
-
-#[test]
-fn no_role_that_runs_unattended_can_take_a_fix_back() {
-    let template = template();
-    let mut withheld = 0;
-    for about in controls() {
-        let only_undo = about
-            .undoes_with
-            .iter()
-            .filter(|action| !about.fixes_with.contains(action) && !about.observes_with.contains(action));
-        for (policy, allowed) in policies(&template, &format!("{}Role", pascal_case(&about.id))) {
-            for action in only_undo.clone() {
-                assert!(!allowed.contains(action), "{}: {policy} allows {action}", about.id);
-            }
-        }
-        withheld += only_undo.count();
-    }
-    assert!(withheld > 0, "nothing to withhold: what is tested here?");
-}
-
-#[test]
-fn a_function_can_write_its_own_part_of_the_ledger_and_controls_only_read_the_settings() {
-    let template = template();
-    let of_controls = ids().into_iter().map(|id| {
-        let keys = serde_json::json!(["resource#*", "approvals", format!("budget#{id}")]);
-        (format!("{}Role", pascal_case(&id)), keys)
-    });
-    let of_undo = ("UndoRole".to_owned(), serde_json::json!(["resource#*", "deployment", "approvals", "budget#*"]));
-    for (role, keys) in of_controls.chain([of_undo]) {
-        let policies = template["Resources"][&role]["Properties"]["Policies"].as_array().unwrap();
-        let ledger = policies.iter().find(|policy| policy["PolicyName"] == "ledger").unwrap();
-        for statement in ledger["PolicyDocument"]["Statement"].as_array().unwrap() {
-            if texts(&statement["Action"]).iter().any(|action| action.starts_with("dynamodb:") && !reads(action)) {
-                assert_eq!(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], keys, "{role}");
-            }
-        }
-    }
-}
-
-fn reads(action: &str) -> bool {
-    ["dynamodb:GetItem", "dynamodb:Query"].contains(&action)
-}
-
-#[test]
-fn the_undo_function_may_take_back_what_every_control_does_and_no_more() {
-    let (template, controls) = (template(), controls());
-    let undo = controls.iter().flat_map(undo_actions).cloned().collect();
-    let runtime = owned(&["logs:CreateLogStream", "logs:PutLogEvents"]);
-    let ought = ought([("undo", undo), ("ledger", owned(&LEDGER)), ("runtime", runtime)]);
-    assert_eq!(policies(&template, "UndoRole"), ought);
-    // Each on what its control needs it on.
-    let mut allowed = BTreeSet::new();
-    for statement in template["Resources"]["UndoRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-        .as_array()
-        .unwrap()
-    {
-        let on = &statement["Resource"];
-        let on = on.as_str().or_else(|| on["Fn::Sub"].as_str()).unwrap();
-        allowed.extend(texts(&statement["Action"]).into_iter().map(|action| (action, on.to_owned())));
-    }
-    let ought = undo_allowed(&controls).into_iter().map(|(action, on)| (action.to_owned(), on.to_owned())).collect();
-    assert_eq!(allowed, ought);
-}
-
-/// All of a role's own policies together, without the blanks.
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-#[test]
-fn no_roles_policies_are_longer_than_iam_takes() {
-    for (name, resource) in template()["Resources"].as_object().unwrap() {
-        if resource["Type"] == "AWS::IAM::Role" {
-            // A reference becomes an ARN: some characters more, of which there is room.
-            let length = resource["Properties"]["Policies"].to_string().len();
-            assert!(length < 9_500, "{name}: {length}");
-            let trusted = &resource["Properties"]["AssumeRolePolicyDocument"]["Statement"];
-            assert_eq!(trusted.as_array().unwrap().len(), 1, "{name}");
-            assert_eq!(trusted[0]["Principal"], serde_json::json!({"Service": "lambda.amazonaws.com"}), "{name}");
-        }
-    }
-}
-
-#[test]
-fn the_recorder_may_do_what_it_declares_and_no_more() {
-    let template = template();
-    let get_att = |name: &str| serde_json::json!({"Fn::GetAtt": [name, "Arn"]}).to_string();
-    let sub = |text: &str| serde_json::json!({"Fn::Sub": text}).to_string();
-    let declared = about("recorder")["permissions"].clone();
-    let on = |what: &str| texts(&declared[what]);
-    let hub = "arn:${AWS::Partition}:securityhub:${AWS::Region}:${AWS::AccountId}:product/${AWS::AccountId}/default";
-    let key = serde_json::json!({"Fn::If": ["MakesKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KeyArn"}]});
-    let ought = BTreeMap::from([
-        (get_att("LedgerTable"), on("table")),
-        (sub("${LedgerTable.Arn}/index/by-day"), on("index")),
-        (sub("${LedgerTable.Arn}/stream/*"), on("stream")),
-        (get_att("EvidenceBucket"), on("bucket")),
-        (sub("${EvidenceBucket.Arn}/*"), on("objects")),
-        (key.to_string(), on("key")),
-        (serde_json::json!({"Ref": "Announcements"}).to_string(), on("topic")),
-        (sub(hub), on("hub")),
-        (get_att("RecorderLog"), owned(&["logs:CreateLogStream", "logs:PutLogEvents"])),
-        (get_att("UnhandledEvents"), owned(&["sqs:SendMessage"])),
-    ]);
-    assert_eq!(
-        declared.as_object().unwrap().len(),
-        ought.len() - 2,
-        "it declares something that is not held against it"
-    );
-    let mut is: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for policy in template["Resources"]["RecorderRole"]["Properties"]["Policies"].as_array().unwrap() {
-        for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
-            is.entry(statement["Resource"].to_string()).or_default().extend(texts(&statement["Action"]));
-        }
-    }
-    assert_eq!(is, ought);
-    // Neither wildcards nor anything that is not allowed outright.
-    policies(&template, "RecorderRole");
 }
 
 #[test]

@@ -66,7 +66,9 @@ fn each(test: impl AsyncFn(&Lab, &Scenario, &[Happened])) {
 #[test]
 fn every_control_has_a_scenario() {
     let scenarios: BTreeSet<_> = all().iter().map(|scenario| scenario.control.to_owned()).collect();
-    assert_eq!(scenarios, wanted().into_iter().map(|about| about.id).collect());
+    // What mends nothing has no drift to mend; what it looks at is among the looks.
+    let mending = wanted().into_iter().filter(|about| !about.fixes_with.is_empty());
+    assert_eq!(scenarios, mending.map(|about| about.id).collect());
 }
 
 #[test]
@@ -103,7 +105,8 @@ fn what_a_fix_and_its_undo_call_is_what_the_control_declares() {
         // What AWS Config is asked about the rule that fired is the engine's to ask, and tested there.
         let declared = about.observes_with.iter().chain(&about.fixes_with).filter(|name| !name.starts_with("config:"));
         assert_eq!(used[id], declared.cloned().collect(), "{id}: what its scenarios call, and what it declares");
-        assert_eq!(undone[id], about.undoes_with.iter().cloned().collect(), "{id}: the writes of its undoes");
+        let undone = undone.get(id).cloned().unwrap_or_default();
+        assert_eq!(undone, about.undoes_with.iter().cloned().collect(), "{id}: the writes of its undoes");
     }
 }
 

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
 
-use lab::Lab;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use system_tests::actions::{actions, of_the_engine};
@@ -35,7 +34,6 @@ fn every_fix_is_taken_back_by_the_id_of_its_record_and_by_the_undo_function_alon
             assert_eq!(refused.calls.iter().filter(wrote).count(), 0, "{at}");
             assert!(mended(lab).await, "{at}: undone by the wrong function");
 
-            awake(lab);
             let report = timeout(PATIENCE, lab.invoke("undo", &undo)).await.unwrap().unwrap();
             let record = last_record(&report);
             assert_eq!((&record["outcome"], &record["reason"]), (&json!("undone"), &json!("T-1")), "{at}: {record}");
@@ -47,20 +45,12 @@ fn every_fix_is_taken_back_by_the_id_of_its_record_and_by_the_undo_function_alon
     });
 }
 
-/// [`only`] put it to sleep with the rest.
-fn awake(lab: &Lab) {
-    let mut config = lab.gateway.functions.config("undo").unwrap();
-    config.concurrency = 1;
-    lab.gateway.functions.configure(config);
-}
-
 #[test]
 fn what_was_taken_back_is_left_alone_for_as_long_as_was_asked() {
     alone(async |lab| {
         let scenario = all().into_iter().find(|scenario| scenario.control == "s3-public-bucket").unwrap();
         for (hours, then) in [(json!(24), "exempt"), (json!(0), "fixed")] {
             only(lab, scenario.control);
-            awake(lab);
             let Drift { event, mended } = (scenario.drift)(lab).await;
             let fixed = last_record(&invoke(lab, scenario.control, &event).await);
             let undo = json!({"mode": "undo", "record": fixed, "leave_alone_hours": hours});

@@ -33,9 +33,9 @@ mod telling;
 
 pub use about::{ABOUT, About, Permissions};
 pub use hourly::Swept;
-pub use people::{Aws, People, Told};
+pub use people::{Aws, Nobody, People, Told};
 pub use recorder::{Recorded, Recorder, Voice};
-pub use serve::serve;
+pub use serve::{Response, Retry, answer, serve};
 pub use settings::Settings;
 pub use stream::{Changed, Event, StreamRecord};
 pub use telling::Untold;

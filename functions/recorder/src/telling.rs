@@ -67,7 +67,7 @@ impl Recorder<'_> {
         let mut trouble = None;
         if untold.message {
             match self.send(&untold).await {
-                Ok(()) => {}
+                Ok(()) => untold.message = false,
                 Err(why) => trouble = Some(why),
             }
         }

@@ -33,8 +33,6 @@ pub struct Parts {
 /// What reading a part shows.
 #[derive(Debug, Default)]
 struct Look {
-    /// Whether the part is of another deployment, or of none.
-    foreign: bool,
     weak: Vec<Weakness>,
     unheard: bool,
 }
@@ -140,20 +138,20 @@ impl Parts {
         Ok(look)
     }
 
-    /// A key is ours if the ledger's table is encrypted with it.
-    async fn key(&self, place: &Place<Part>) -> Result<Look, Fault> {
-        let foreign = Look { foreign: true, ..Look::default() };
-        if self.deployment.ledger.is_empty() {
-            return Ok(foreign);
-        }
+    /// Whether the ledger's table is encrypted with this key: then it is ours.
+    async fn is_ours(&self, key: &Place<Part>) -> Result<bool, Fault> {
         let name = self.deployment.ledger.as_str();
-        let sent = self.dynamodb(&place.region).describe_table().table_name(name).send().await;
-        let answer = found(sent, "dynamodb:DescribeTable", &place.target)?;
-        let key = answer.and_then(|answer| answer.table?.sse_description?.kms_master_key_arn).unwrap_or_default();
-        if key.rsplit_once(":key/").is_none_or(|(_, id)| id != place.target.name) {
-            return Ok(foreign);
+        if name.is_empty() {
+            return Ok(false);
         }
-        Ok(match self.key_state(&place.region, &key).await? {
+        let sent = self.dynamodb(&key.region).describe_table().table_name(name).send().await;
+        let answer = found(sent, "dynamodb:DescribeTable", &format_args!("table/{name}"))?;
+        let arn = answer.and_then(|answer| answer.table?.sse_description?.kms_master_key_arn).unwrap_or_default();
+        Ok(arn.rsplit_once(":key/").is_some_and(|(_, id)| id == key.target.name))
+    }
+
+    async fn key(&self, place: &Place<Part>) -> Result<Look, Fault> {
+        Ok(match self.key_state(&place.region, &place.target.name).await? {
             None => gone(),
             Some(KeyState::Disabled) => weak([(true, Weakness::Disabled)]),
             Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => weak([(true, Weakness::KeyGoing)]),
@@ -242,8 +240,8 @@ impl Parts {
         let mut targets: Vec<_> = names.filter_map(|name| Part::parse(&format!("rule/{name}")).ok()).collect();
         if token.is_none() {
             let Deployment { ledger, evidence, topic, .. } = &self.deployment;
-            let named = [("table", ledger), ("bucket", evidence), ("topic", topic)];
-            targets.extend(named.iter().filter_map(|(kind, name)| Part::parse(&format!("{kind}/{name}")).ok()));
+            let fixed = [("table", ledger), ("bucket", evidence), ("topic", topic)];
+            targets.extend(fixed.iter().filter_map(|(kind, name)| Part::parse(&format!("{kind}/{name}")).ok()));
         }
         let next = answer.next_token.map_or_else(|| FUNCTIONS.to_owned(), |token| format!("{RULES} {token}"));
         Ok(Page { targets, next: Some(next) })
@@ -262,23 +260,24 @@ impl Parts {
 
 impl Cloud<Tampering> for Parts {
     async fn observe(&self, place: &Place<Part>, occasion: &Occasion) -> Result<Option<State>, Fault> {
-        let part = place.target.clone();
-        let ours = self.deployment.has(&part);
-        let (touched, known) = (touch(occasion), ours.is_some());
-        let mut state = State { part, ours: ours != Some(false), touched, weak: vec![], unread: None, unheard: false };
+        let (part, touched) = (place.target.clone(), touch(occasion));
+        let ours = match self.deployment.has(&part) {
+            Some(ours) => ours,
+            None => self.is_ours(place).await?,
+        };
+        let mut state = State { part, ours, touched, weak: vec![], unread: None, unheard: false };
         if !state.ours {
             return Ok(Some(state));
         }
         // Boxed: it is large, and most looks end without it.
         match Box::pin(self.look(place)).await {
-            Ok(Look { foreign, weak, unheard }) => {
-                state.ours = !foreign;
+            Ok(Look { weak, unheard }) => {
                 state.weak = weak;
                 state.unheard = unheard;
             }
             Err(elsewhere @ Fault::Elsewhere(_)) => return Err(elsewhere),
             // That it was touched is to be told now, whatever it is like.
-            Err(fault) if known && state.touched.is_some() => state.unread = Some(fault.to_string()),
+            Err(fault) if state.touched.is_some() => state.unread = Some(fault.to_string()),
             Err(fault) => return Err(fault),
         }
         Ok(Some(state))

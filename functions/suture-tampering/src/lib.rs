@@ -46,6 +46,8 @@
 //!   rule delivers nothing, not even the event that it was disabled. Let something that is not part of this stack watch those
 //!   two rules as well, such as an organization's trail with an alarm.
 //! - a trail that is stopped: no call of anybody's arrives any more. A control for trails is what that needs.
+//! - calls of the undo function's role, which the rule leaves out as it does for every control: each has a record of its own. Who
+//!   wants to act in that role has to change a function or a role first, and that is told.
 //! - objects that are deleted or overwritten: those are data events, which EventBridge has only where a trail logs them. The lock
 //!   keeps the objects, and `suture verify-evidence` finds what is missing or changed.
 //! - parts that were deleted while no event arrived: what is gone is not listed. (The table, the bucket and the topic are looked for

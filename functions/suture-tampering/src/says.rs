@@ -23,33 +23,31 @@ fn is_deployment(touch: &Touch) -> bool {
 /// The alarm, if there is anything to raise one about.
 pub(crate) fn alarm(state: &State) -> Option<Hindrance> {
     let touch = state.touched.as_ref().filter(|touch| !is_deployment(touch));
-    if !state.ours || (touch.is_none() && state.weak.is_empty()) {
+    if !state.ours || (touch.is_none() || state.weak.is_empty()) {
         return None;
     }
     let (kind, name) = (state.part.kind.word(), &state.part.name);
-    let weak: Vec<_> = state.weak.iter().map(|weakness| weakness.says()).collect();
-    let mut says = match &state.touched {
+    let mut says = vec![match &state.touched {
         Some(touch) => format!("{} called {} on Suture's own {kind} {name}{}", touch.by, touch.call, from(touch)),
         None => format!("Suture's own {kind} {name} is not as it was deployed, and no event said who did it"),
-    };
-    if !weak.is_empty() {
-        says.push_str(&format!("; {}", weak.join("; ")));
-    }
-    if let Some(why) = &state.unread {
-        says.push_str(&format!("; what it is like now could not be read: {why}"));
-    }
+    }];
+    says.extend(state.weak.iter().map(|weakness| weakness.says().to_owned()));
+    says.extend(state.unread.iter().map(|why| format!("what it is like now could not be read: {why}")));
     if state.touched.is_none() {
         let calls: Vec<_> = state.weak.iter().map(|weakness| weakness.call()).collect();
-        says.push_str(&format!("; look in CloudTrail for {}", calls.join(", ")));
+        says.push(format!("look in CloudTrail for {}", calls.join(", ")));
     }
-    says.push_str(match state.part.kind {
-        Kind::Stack => "; if nobody of you deploys it at this moment, take that identity's access away first, and look at what else it did",
+    let next = match state.part.kind {
+        Kind::Stack => {
+            "if nobody of you deploys it at this moment, take that identity's access away first, and look at what else it did"
+        }
         _ => {
-            "; unless one of you meant it, take that identity's access away first, look at what else it did, then deploy \
+            "unless one of you meant it, take that identity's access away first, look at what else it did, then deploy \
              Suture's template again; nothing of this is repaired by itself: who may change Suture could change the repair"
         }
-    });
-    Some(Hindrance { id: "tampering", says })
+    };
+    says.push(next.to_owned());
+    Some(Hindrance { id: "tampering", says: says.join("; ") })
 }
 
 fn from(touch: &Touch) -> String {

@@ -8,6 +8,7 @@
 //! `Workflow` is left to people: a provider cannot change it. `Compliance.SecurityControlId` stays empty: our rules listen
 //! for findings by it, and a finding of ours must not wake us.
 
+use crate::TAMPERING;
 use crate::commands;
 use crate::record::{Told, head, what};
 use crate::words::{self, name, plain, sentence};
@@ -101,7 +102,7 @@ pub fn finding(record: &Value, hub: &Hub<'_>) -> Option<Finding> {
         .status(status)
         .set_related_requirements(Some(citations.take(most::REQUIREMENTS).collect()))
         .build();
-    let severity = FindingProviderSeverity::builder().label(severity(outcome)).original(outcome.name()).build();
+    let severity = FindingProviderSeverity::builder().label(severity(&told, outcome)).original(outcome.name()).build();
     let recommendation = Recommendation::builder().text(plain(&recommendation, most::RECOMMENDATION - 1)).build();
     let (account, region) = (hub.account, hub.region);
     let finding = AwsSecurityFinding::builder()
@@ -151,9 +152,11 @@ pub fn id_of(record: &Value) -> String {
     short
 }
 
-/// How much it matters: what a person decided against is known to somebody; what went wrong is not.
-fn severity(outcome: Outcome) -> SeverityLabel {
+/// How much it matters: what a person decided against is known to somebody; what went wrong is not. Whoever touches Suture
+/// itself may mean to touch something else next.
+fn severity(told: &Told<'_>, outcome: Outcome) -> SeverityLabel {
     match outcome {
+        Outcome::Refused if told.text("/refused_by") == Some(TAMPERING) => SeverityLabel::High,
         Outcome::Refused | Outcome::BlockedByOrganization => SeverityLabel::Medium,
         Outcome::Failed | Outcome::PartlyFixed | Outcome::Unverified => SeverityLabel::High,
         _ => SeverityLabel::Informational,

@@ -25,6 +25,8 @@ use triggers::ids::{AccountId, Region};
 pub const KILL_SWITCH: &str = "kill-switch";
 /// The gate's name in `refused_by` where the resource came back too often.
 pub const FLAPPING: &str = "flapping";
+/// The reason's name in `refused_by` where somebody touched Suture itself (`suture-tampering`).
+pub const TAMPERING: &str = "tampering";
 
 /// The most characters that a subject has. SNS wants fewer than 100, no line breaks and no control characters; ASCII is
 /// safe with every receiver. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>

@@ -1,7 +1,7 @@
 //! What is said about a record.
 
 use crate::words::{self, Lines, count, name, sentence};
-use crate::{Context, FLAPPING, KILL_SWITCH, Message, commands};
+use crate::{Context, FLAPPING, KILL_SWITCH, Message, TAMPERING, commands};
 use ledger::Outcome;
 use serde_json::Value;
 
@@ -80,6 +80,9 @@ pub(crate) fn head(told: &Told<'_>, outcome: Outcome) -> Option<(&'static str, &
         Outcome::AwaitingApproval => ("asks to fix", "A fix waits for your approval. Nothing was written yet."),
         Outcome::Refused if told.text("/refused_by") == Some(FLAPPING) => {
             ("gave up: somebody keeps undoing", "Refused: it was brought back again and again. Nothing was written.")
+        }
+        Outcome::Refused if told.text("/refused_by") == Some(TAMPERING) => {
+            ("was tampered with:", "A part of Suture itself was changed. Nothing was put back: that is yours to do.")
         }
         Outcome::Refused if told.unseen() => ("refused to act on", "Refused. Nothing was written."),
         Outcome::Refused => ("refused to fix", "Refused. Nothing was written, and the drift is still there."),
@@ -243,6 +246,8 @@ fn next(told: &Told<'_>, outcome: Outcome, lines: &mut Lines) {
             lines.line("Look at the resource. The next event or sweep looks at it again.");
             lines.labelled("To undo it", undo());
         }
+        // Nothing that is set in Suture silences this.
+        Outcome::Refused if told.text("/refused_by") == Some(TAMPERING) => {}
         Outcome::Refused if told.text("/refused_by") == Some(KILL_SWITCH) => {
             lines.labelled("To let Suture write again", Some(commands::RESUME.to_owned()));
         }

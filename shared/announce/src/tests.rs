@@ -214,6 +214,18 @@ fn a_name_cannot_become_a_command() {
     assert!(!say(&Change::Record(&fixed)).unwrap().text.contains("suture undo"));
 }
 
+#[test]
+fn who_touched_suture_itself_is_said_first_and_nothing_is_offered_that_would_silence_it() {
+    let mut tampered =
+        refused("tampering", "arn:aws:iam::111122223333:user/mallory called DisableRule on Suture's own rule");
+    tampered["resource"]["id"] = json!("rule/suture-x");
+    let said = say(&Change::Record(&tampered)).unwrap();
+    sound(&said);
+    assert!(said.subject.starts_with("Suture was tampered with: rule/suture-x"), "{}", said.subject);
+    assert!(said.text.starts_with("A part of Suture itself was changed."), "{}", said.text);
+    assert!(said.text.contains("mallory called DisableRule") && !said.text.contains("suture exempt"), "{}", said.text);
+}
+
 /// Characters that break a line, hide, turn the writing round, end a quotation, or are longer than a byte.
 const HARM: &[char] =
     &['\n', '\r', '\0', '\u{85}', '\u{2028}', '\u{202e}', '\u{1b}', '\'', '"', '\\', '-', ' ', '…', 'é', 'a', '$'];

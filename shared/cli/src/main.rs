@@ -2,6 +2,7 @@
 
 mod account;
 mod bench;
+mod commands;
 mod demo;
 mod explain_event;
 mod lab;
@@ -28,6 +29,8 @@ enum Command {
     ExplainEvent(explain_event::Arguments),
     /// Measure the functions: cold and warm starts, memory, size, beside the same fix in boto3.
     Bench(bench::Arguments),
+    #[command(flatten)]
+    Operate(commands::Command),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
         Command::Lab(arguments) => Box::pin(lab::run(arguments)).await,
         Command::ExplainEvent(arguments) => Ok(explain_event::run(&arguments)),
         Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
+        Command::Operate(command) => Box::pin(commands::run(command)).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

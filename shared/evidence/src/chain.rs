@@ -178,6 +178,7 @@ impl<'a> Chain<'a> {
             .filter_map(|listed| Some((document::seq_of(&listed.key)?, listed)))
             .max_by_key(|(seq, _)| *seq);
         let Some((seq, listed)) = last else { return Ok((Head::default(), 0)) };
+        tracing::error!("the end of the evidence's chain is gone from the ledger; it goes on behind piece {seq}");
         let bytes = if listed.deleted {
             match self.shelf.versions(&listed.key).await?.last() {
                 Some(oldest) => self.shelf.version(&listed.key, oldest).await?,

@@ -124,6 +124,7 @@ impl Lab {
             let rules_of =
                 spec.rules.iter().map(|rule| (rule.name.clone(), spec.code_dir.clone(), rule.pattern.clone()));
             rules.extend(rules_of);
+            functions.alias(&spec.code_dir, &spec.name);
             functions.configure(Config {
                 name: spec.code_dir.clone(),
                 program: program.clone(),

@@ -226,9 +226,10 @@ fn met(condition: &Value, need: &Need) -> bool {
         let leading =
             keys.as_object().into_iter().flatten().find(|(key, _)| key.eq_ignore_ascii_case("dynamodb:LeadingKeys"));
         let Some((_, patterns)) = leading else { return true };
+        let fits = |one: &str, key: &str| if operator.ends_with("Like") { wildcard(one, key) } else { one == key };
         let holds = |key: &String| match patterns {
-            Value::Array(patterns) => patterns.iter().filter_map(Value::as_str).any(|one| wildcard(one, key)),
-            one => one.as_str().is_some_and(|one| wildcard(one, key)),
+            Value::Array(patterns) => patterns.iter().filter_map(Value::as_str).any(|one| fits(one, key)),
+            one => one.as_str().is_some_and(|one| fits(one, key)),
         };
         // No key at all is all of them.
         if operator.starts_with("ForAnyValue:") { need.keys.iter().any(holds) } else { need.keys.iter().all(holds) }

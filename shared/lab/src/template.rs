@@ -60,6 +60,8 @@ pub struct Template {
 pub struct FunctionSpec {
     /// Its name in the template, such as `S3PublicBucket`.
     pub logical_id: String,
+    /// Its physical name, by which people invoke it.
+    pub name: String,
     /// The folder below `functions/`, which is the name of the crate and of the binary too.
     pub code_dir: String,
     /// The physical name of the role that it runs in.
@@ -180,6 +182,7 @@ impl Function<'_> {
         let role_name = role_arn.rsplit('/').next().unwrap_or(&role_arn).to_owned();
         Ok(FunctionSpec {
             logical_id: self.logical_id.to_owned(),
+            name: self.resolver.name(self.logical_id, &self.place(""))?,
             code_dir: self.code_dir()?,
             role_name,
             role_arn,

@@ -67,6 +67,7 @@ pub fn understand(request: ApiRequest, identities: &dyn Fn(&str) -> Caller) -> C
             (name.to_owned(), changes(&request) && name != "GetFindings", None)
         }
         "lambda" if invoked(&request).is_some() => ("Invoke".to_owned(), true, invoked(&request)),
+        "lambda" => (lambda_operation(&request).unwrap_or("Unknown").to_owned(), changes(&request), None),
         _ => {
             let name = target_operation(&request).or_else(|| action(&request));
             let writes = match &name {
@@ -192,6 +193,19 @@ fn rest_operation(request: &ApiRequest) -> Option<&'static str> {
         ("POST", "/findings/import") => "BatchImportFindings",
         ("GET", "/accounts") => "DescribeHub",
         ("POST", "/accounts") => "EnableSecurityHub",
+        _ => return None,
+    };
+    Some(row)
+}
+
+/// Lambda's operations, as far as somebody calls them: only methods and paths, too.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>
+fn lambda_operation(request: &ApiRequest) -> Option<&'static str> {
+    let path: Vec<_> = request.path().trim_matches('/').split('/').collect();
+    let row = match (request.method.as_str(), path.as_slice()) {
+        ("GET", ["2015-03-31", "functions"]) => "ListFunctions",
+        ("GET", ["2019-09-30", "functions", _, "concurrency"]) => "GetFunctionConcurrency",
+        ("GET", ["2015-03-31", "event-source-mappings"]) => "ListEventSourceMappings",
         _ => return None,
     };
     Some(row)

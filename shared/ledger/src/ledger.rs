@@ -35,6 +35,9 @@ const KEPT: i64 = 90 * 24 * 3600;
 /// What was read, and when.
 type Remembered = (Instant, Rc<Deployment>);
 
+/// For how long after the last record it is remembered where a resource stands, in seconds.
+const FORGOTTEN: i64 = 400 * 24 * 3600;
+
 /// The ledger.
 #[derive(Clone)]
 pub struct Ledger {
@@ -282,14 +285,20 @@ impl Ledger {
 
     /// Puts the result of a record whose opener died in its place. `look` says which record that is; it is what
     /// [`Ledger::unfinished`] gave.
-    pub async fn close(&self, look: &Look, unfinished: &Item, record: &Value) -> Result<Look, Trouble> {
+    pub async fn close(
+        &self,
+        look: &Look,
+        unfinished: &Item,
+        record: &Value,
+        now: OffsetDateTime,
+    ) -> Result<Look, Trouble> {
         let mut after = look.clone();
         after.standing.lease = None;
         after.standing.unfinished = None;
         after.version += 1;
         let held = Held {
             spot: look.spot.clone(),
-            until: OffsetDateTime::UNIX_EPOCH,
+            until: now,
             standing: after.standing.clone(),
             version: after.version,
             record: unfinished.key.clone(),
@@ -550,7 +559,7 @@ impl Held {
             body,
             id: None,
             day: None,
-            expires: None,
+            expires: Some(self.until.unix_timestamp().max(0) + FORGOTTEN),
         }))
     }
 

@@ -70,7 +70,10 @@ fn an_intent_is_lease_and_record_in_one() {
     assert_eq!(held.until, at(60));
     assert_eq!(
         keys(&memory),
-        [format!("{RESOURCE}|record#2026-01-15T10:00:00.000000Z#r-1|1"), format!("{RESOURCE}|standing#s3-public-bucket|1")]
+        [
+            format!("{RESOURCE}|record#2026-01-15T10:00:00.000000Z#r-1|1"),
+            format!("{RESOURCE}|standing#s3-public-bucket|1")
+        ]
     );
     let standing = look(&ledger).standing;
     assert_eq!(standing.lease, Some(Lease { holder: "r-1".to_owned(), until: at(60) }));
@@ -200,12 +203,12 @@ fn what_a_dead_holder_left_is_found_once_its_lease_has_ended_and_closed_once() {
     assert_eq!(now(ledger.unfinished(&seen, at(59), "")).unwrap(), None);
     let left = now(ledger.unfinished(&seen, at(60), "")).unwrap().unwrap();
     assert_eq!((left.body["id"].as_str(), left.version), (Some("r-1"), 1));
-    let after = now(ledger.close(&seen, &left, &record("r-1", 0, "unverified"))).unwrap();
+    let after = now(ledger.close(&seen, &left, &record("r-1", 0, "unverified"), at(100))).unwrap();
     assert_eq!((after.version, &after.standing), (2, &look(&ledger).standing));
     assert_eq!((after.standing.lease.clone(), after.standing.unfinished.clone()), (None, None));
     assert_eq!(now(ledger.unfinished(&after, at(61), "")).unwrap(), None);
     // Neither a second one who saw the same nor the dead one, back to life, changes it again.
-    assert_eq!(now(ledger.close(&seen, &left, &record("r-1", 0, "fixed"))).unwrap_err(), Trouble::Conflict(0));
+    assert_eq!(now(ledger.close(&seen, &left, &record("r-1", 0, "fixed"), at(100))).unwrap_err(), Trouble::Conflict(0));
     assert_eq!(finish(&ledger, held, "r-1", 0), Err(Trouble::Conflict(0)));
     assert_eq!(now(ledger.record("r-1")).unwrap().unwrap()["outcome"], "unverified");
     // What close gives is what the next intent goes by.
@@ -233,7 +236,7 @@ fn a_request_that_is_delivered_again_finds_what_its_first_try_left() {
     let seen = look(&ledger);
     assert_eq!(now(ledger.unfinished(&seen, at(1), "r-2")).unwrap(), None);
     let left = now(ledger.unfinished(&seen, at(1), "r-1")).unwrap().unwrap();
-    let after = now(ledger.close(&seen, &left, &record("r-1", 0, "failed"))).unwrap();
+    let after = now(ledger.close(&seen, &left, &record("r-1", 0, "failed"), at(100))).unwrap();
     let held = intend(&ledger, &after, "r-1", 1).unwrap();
     assert_eq!(now(ledger.record("r-1")).unwrap().unwrap()["began"], text(at(1)));
     finish(&ledger, held, "r-1", 1).unwrap();

@@ -125,7 +125,7 @@ proptest! {
                     let Some(look) = looks[who].clone() else { continue };
                     let Some(left) = now(ledger.unfinished(&look, at(seconds), &id)).unwrap() else { continue };
                     let id = left.body["id"].as_str().unwrap().to_owned();
-                    if let Ok(after) = now(ledger.close(&look, &left, &record(&id, 0, "closed"))) {
+                    if let Ok(after) = now(ledger.close(&look, &left, &record(&id, 0, "closed"), at(100))) {
                         looks[who] = Some(after);
                         prop_assert_eq!(story.insert(id, Some("closed")), Some(None));
                     }

@@ -1,7 +1,7 @@
 //! Who sends a manual request. Lambda does not tell a function who invoked it, and what a request says of its sender anybody
 //! could write there. So the sender signs a request to STS's `GetCallerIdentity` and puts it into the request; the function
-//! has it answered, and what STS says is who it was. The signature is good for a few minutes and for one purpose, which is
-//! signed with it; with it nobody can do anything but learn the sender's ARN.
+//! has it answered, and what STS says is who it was. The signature is good for a few minutes (STS takes it for a quarter of an
+//! hour, we do not) and for one purpose, which is signed with it; with it nobody can do anything but learn the sender's ARN.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
@@ -21,6 +21,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use std::cell::OnceCell;
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::time::timeout;
 use triggers::ids::Region;
 
@@ -84,9 +86,13 @@ impl Callers {
     /// # Errors
     /// [`Fault::GiveUp`] if it is no such proof, or STS does not stand by it; [`Fault::Retry`] if STS did not answer.
     pub async fn identify(&self, proof: &str, purpose: &str) -> Result<String, Fault> {
+        self.identify_at(proof, purpose, OffsetDateTime::now_utc()).await
+    }
+
+    async fn identify_at(&self, proof: &str, purpose: &str, now: OffsetDateTime) -> Result<String, Fault> {
         let no = |why: &str| Fault::GiveUp(format!("the proof of the caller {why}"));
         let region = self.region.as_deref().ok_or_else(|| no("cannot be checked: no region is set"))?;
-        check(proof, region).map_err(no)?;
+        check(proof, region, now).map_err(no)?;
         let base = self.endpoint.clone().unwrap_or_else(|| format!("https://{}", host(region)));
         let mut request = HttpRequest::empty();
         let sound = request.set_method("GET").is_ok()
@@ -129,7 +135,7 @@ impl Callers {
 }
 
 /// Whether a proof is a signed `GetCallerIdentity` for this region's STS and nothing else.
-fn check(proof: &str, region: &str) -> Result<(), &'static str> {
+fn check(proof: &str, region: &str, now: OffsetDateTime) -> Result<(), &'static str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~%=&".contains(&byte);
     if proof.len() > 8192 || !proof.bytes().all(plain) {
         return Err("is not a signed query");
@@ -145,6 +151,10 @@ fn check(proof: &str, region: &str) -> Result<(), &'static str> {
         let wrong = match name {
             "X-Amz-SignedHeaders" => value != format!("host%3B{PURPOSE}"),
             "X-Amz-Credential" => !value.ends_with(&format!("%2F{region}%2Fsts%2Faws4_request")),
+            "X-Amz-Date" => match signed_at(value) {
+                Some(at) if (now - at).unsigned_abs() <= GOOD_FOR => false,
+                _ => return Err("is too old, or one of the two clocks is wrong; send the request again"),
+            },
             "X-Amz-Expires" => value.parse().map_or(true, |seconds: u64| seconds > GOOD_FOR.as_secs()),
             _ => false,
         };
@@ -156,6 +166,21 @@ fn check(proof: &str, region: &str) -> Result<(), &'static str> {
         return Err("is not whole");
     }
     Ok(())
+}
+
+/// `20260115T104523Z`.
+fn signed_at(date: &str) -> Option<OffsetDateTime> {
+    let part = |from: usize, to: usize| date.get(from..to);
+    let text = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0, 4)?,
+        part(4, 6)?,
+        part(6, 8)?,
+        part(9, 11)?,
+        part(11, 13)?,
+        part(13, 15)?
+    );
+    OffsetDateTime::parse(&text, &Rfc3339).ok()
 }
 
 /// A proof that whoever has these credentials sends a request for this purpose ([`triggers::Manual::purpose`]) to a function
@@ -220,6 +245,20 @@ mod tests {
         signed(credentials, &Region::parse(REGION).unwrap(), purpose, now).unwrap()
     }
 
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_795_348_801).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_old_proof_is_none() {
+        let fake = sts();
+        for (minutes, accepted) in [(-6, false), (-4, true), (4, true), (6, false)] {
+            let then = now() + time::Duration::minutes(minutes);
+            let who = callers(&fake).identify_at(&proof("approve a"), "approve a", then).await;
+            assert_eq!(who.is_ok(), accepted, "{minutes}");
+        }
+    }
+
     fn sts() -> Fake {
         Fake::new(|_| ok(format!("<GetCallerIdentityResult><Arn>{ARN}</Arn></GetCallerIdentityResult>")))
     }
@@ -232,7 +271,7 @@ mod tests {
     async fn sts_is_asked_in_the_senders_words_and_its_answer_is_who_it_was() {
         let fake = sts();
         let proof = proof("approve a1b2");
-        assert_eq!(callers(&fake).identify(&proof, "approve a1b2").await, Ok(ARN.to_owned()));
+        assert_eq!(callers(&fake).identify_at(&proof, "approve a1b2", now()).await, Ok(ARN.to_owned()));
         let [sent] = &fake.sent()[..] else { panic!("{:?}", fake.sent()) };
         assert_eq!((sent.method.as_str(), sent.host.as_str()), ("GET", "sts.ap-south-1.amazonaws.com"));
         assert_eq!(sent.query, proof);
@@ -249,12 +288,12 @@ mod tests {
     async fn what_sts_does_not_stand_by_is_nobody() {
         for (status, retry) in [(403, false), (400, false), (500, true), (429, true)] {
             let fake = Fake::new(move |_| answer(status, "<Error><Message>secret</Message></Error>"));
-            let fault = callers(&fake).identify(&proof("approve a"), "approve a").await.unwrap_err();
+            let fault = callers(&fake).identify_at(&proof("approve a"), "approve a", now()).await.unwrap_err();
             assert_eq!(fault.is_worth_a_retry(), retry, "{fault}");
             assert!(!fault.to_string().contains("secret"));
         }
         let silent = Fake::new(|_| ok("<GetCallerIdentityResult/>".to_owned()));
-        assert!(callers(&silent).identify(&proof("approve a"), "approve a").await.is_err());
+        assert!(callers(&silent).identify_at(&proof("approve a"), "approve a", now()).await.is_err());
     }
 
     #[tokio::test]
@@ -273,7 +312,7 @@ mod tests {
             sound.replace("X-Amz-Signature", "X-Amz-Sig"),
         ] {
             let fake = sts();
-            assert!(callers(&fake).identify(&wrong, "approve a").await.is_err(), "{wrong}");
+            assert!(callers(&fake).identify_at(&wrong, "approve a", now()).await.is_err(), "{wrong}");
             assert!(fake.sent().is_empty(), "{wrong}");
         }
     }

@@ -74,6 +74,7 @@ fn event(id: &str) -> Request<Doors> {
     if let Some(cause) = &mut request.cause {
         cause.event_id = Some(id.to_owned());
         cause.actor = Some("arn:aws:iam::111122223333:role/deployer".to_owned());
+        cause.agent = Some("terraform".to_owned());
     }
     request
 }
@@ -305,7 +306,7 @@ async fn what_comes_back_again_and_again_is_left_and_said_once() {
     for hour in 3..6 {
         let record = clinic.at(hour, &format!("r-{hour}"), &house, &event(&format!("e-{hour}"))).await;
         assert_eq!(refused_by(&record), (Outcome::Refused, Some("flapping")));
-        for who in ["3 times", "role/deployer", "PaintDoor", "front-desk"] {
+        for who in ["3 times", "role/deployer (PaintDoor by terraform)", "front-desk"] {
             assert!(record.why.contains(who), "{who}: {}", record.why);
         }
     }

@@ -22,6 +22,7 @@ use recall::{Missing, Recalled};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::fmt;
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
@@ -157,6 +158,12 @@ pub struct Answer {
 /// An invocation's error: only ever for what a retry may mend.
 #[derive(Debug)]
 pub struct Retry(String);
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl From<Retry> for Diagnostic {
     fn from(retry: Retry) -> Self {

@@ -253,8 +253,7 @@ fn calls_that_need_nothing_done() {
     let notice = only(read(&with(odd, "/detail/awsRegion", json!("nowhere"))));
     assert_eq!((notice.account.as_ref(), notice.region.as_ref()), (None, None));
     assert_eq!(named(&notice), [("AWS::S3::Bucket", "clinic-scans")]);
-    let notice =
-        sent("lambda", "UpdateFunctionConfiguration20150331v2", json!({"functionName": "triage"}), json!(null));
+    let notice = sent("lambda", "PublishVersion20150331", json!({"functionName": "triage"}), json!(null));
     assert_eq!((notice.act, named(&notice)), (Act::Ignore, vec![("AWS::Lambda::Function", "triage")]));
     // Nothing failed here.
     for none in [json!(null), json!("")] {

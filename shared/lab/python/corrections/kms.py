@@ -171,7 +171,8 @@ KmsBackend.create_key = create_key
 def key(account, body):
     """A key of this id, as CloudFormation makes one: nobody else can choose an id."""
     backend = kms_backends[account][body["region"]]
-    made = backend.create_key(body.get("policy"), "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", body.get("description") or "", None)
+    about = body.get("description") or ""
+    made = backend.create_key(body.get("policy"), "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", about, None)
     del backend.keys[made.id]
     made.id = body["id"]
     made.arn = f"arn:aws:kms:{body['region']}:{account}:key/{made.id}"

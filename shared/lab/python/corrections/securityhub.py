@@ -1,4 +1,4 @@
-"""Security Hub takes findings and updates of findings, and remembers them. What differs is told in src/quirks/records.rs."""
+"""Security Hub takes findings and updates, and remembers them. What differs is told in src/quirks/records.rs."""
 
 import json
 import re
@@ -91,7 +91,8 @@ def wrong_with(finding):
     for name in ("CreatedAt", "UpdatedAt"):
         if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)", finding[name]):
             return f"{name} is not a valid date-time"
-    if not 1 <= len(finding["Resources"]) <= 32 or any(not (r.get("Type") and r.get("Id")) for r in finding["Resources"]):
+    resources = finding["Resources"]
+    if not 1 <= len(resources) <= 32 or any(not (one.get("Type") and one.get("Id")) for one in resources):
         return "Resources must have between 1 and 32 members, each with a Type and an Id"
     if len(json.dumps(finding)) > 240 * 1024:
         return "the finding is larger than 240 KB"

@@ -37,8 +37,8 @@ def told(record, arn):
 
 
 def read(account, body):
-    """The records after a sequence number (none: from the first), at most so many and so many bytes, and whether one that
-    changed nothing was left out, of which DynamoDB makes no record."""
+    """The records after a sequence number (none: from the first), at most so many and so many bytes, and the number of
+    the last that was looked at: DynamoDB makes no record of what changed nothing."""
     arn, after = body["stream"], body.get("after")
     with settled():
         table = dynamodb_backends[account][arn.split(":")[3]].tables.get(arn.split("/")[1])

@@ -26,6 +26,8 @@ pub struct Functions {
 
 struct World {
     functions: Mutex<BTreeMap<String, Arc<Function>>>,
+    /// Other names of functions.
+    aliases: Mutex<BTreeMap<String, String>>,
     /// Variables that every function gets: the region, the lab's endpoint.
     environment: BTreeMap<String, String>,
     region: String,
@@ -84,6 +86,7 @@ impl Functions {
         let (end, ended) = watch::channel(());
         let world = World {
             functions: Mutex::default(),
+            aliases: Mutex::default(),
             environment,
             region: region.to_owned(),
             identities,
@@ -113,6 +116,11 @@ impl Functions {
         let name = config.name.clone();
         let function = Function { config: Mutex::new((config, 0)), idle: Mutex::default(), slots };
         functions.insert(name, Arc::new(function));
+    }
+
+    /// Makes a function known by another name too.
+    pub fn alias(&self, name: &str, other: &str) {
+        lock(&self.world.aliases).insert(other.to_owned(), name.to_owned());
     }
 
     /// A function's configuration; none if there is no such function.
@@ -188,7 +196,10 @@ impl World {
 
     fn find(&self, name: &str) -> Option<Arc<Function>> {
         // A name, or an ARN that ends in it.
-        lock(&self.functions).get(name.rsplit(':').next().unwrap_or(name)).map(Arc::clone)
+        let name = name.rsplit(':').next().unwrap_or(name);
+        let alias = lock(&self.aliases).get(name).cloned();
+        let functions = lock(&self.functions);
+        functions.get(name).or_else(|| functions.get(&alias?)).map(Arc::clone)
     }
 
     async fn attempts(&self, name: &str, payload: Bytes, rule: &str) {

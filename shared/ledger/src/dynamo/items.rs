@@ -11,6 +11,8 @@ use triggers::ids::shown;
 /// The largest item, names and values together.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 const LARGEST: usize = 400 * 1024;
+/// What the marks of its evidence may add to a record.
+const MARKS: usize = 4 * 1024;
 /// The largest items of one transaction, together.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 const LARGEST_TOGETHER: usize = 4 * 1024 * 1024;
@@ -132,7 +134,9 @@ pub(super) fn fit(writes: &[Write]) -> Result<(), Trouble> {
                 value.len()
             )));
         }
-        if size > LARGEST {
+        // What the recorder adds to a record has to fit in as well.
+        let most = if write.key().sk.starts_with("record#") { LARGEST - MARKS } else { LARGEST };
+        if size > most {
             return Err(Trouble::lasting("the record is larger than the ledger can hold (400 KB)"));
         }
         together += size;

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use std::future::Future;
 use tokio::time::timeout_at;
 use triggers::Cause;
-use triggers::ids::shown;
 
 /// Waits for somebody else who is at work on the resource, in milliseconds. In sum longer than most fixes take, and shorter
 /// than a lease: whoever died holding one is seen to by the next delivery of the event.
@@ -317,10 +316,16 @@ fn says(record: &Record) -> Value {
     json!([record.outcome, by, record.before, record.changes, asked, event])
 }
 
+/// A text from outside as it can be kept: short, and without anything that is not to be seen.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
 /// Who or what undid the last fix, as far as the event tells.
 fn undone_by(cause: &Cause) -> String {
-    let actor = cause.actor.as_deref().unwrap_or("somebody");
-    format!("{} ({})", shown(actor), shown(&cause.call))
+    let actor = plain(cause.actor.as_deref().unwrap_or("somebody"));
+    let by = cause.agent.as_deref().map(|agent| format!(" by {}", plain(agent))).unwrap_or_default();
+    format!("{actor} ({}{by})", plain(&cause.call))
 }
 
 /// Says what became of a record whose writer died; the ledger as it is then. None if there is no such record.
@@ -359,7 +364,7 @@ async fn recover<C: Control>(
         // An earlier try of this very request: the two are two records.
         record.id = format!("{id}-again");
     }
-    let look = within(run, ledger.close(look, &item, &body)).await?;
+    let look = within(run, ledger.close(look, &item, &body, run.clock())).await?;
     let json = body.to_string();
     tracing::warn!(target: EVIDENCE, record = json.as_str(), "{}: {}: {why}", record.control, record.resource.id);
     Ok(Some(look))

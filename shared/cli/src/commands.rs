@@ -1,0 +1,79 @@
+//! The operator's commands: what a person asks of the ledger, and of the functions that keep it.
+//!
+//! They end with 0 when it was done, 1 when it was refused or is not sound, 2 when something was wrong.
+
+mod asking;
+mod carry;
+mod decide;
+mod exempt;
+mod history;
+mod local;
+mod posture;
+mod print;
+mod session;
+mod status;
+mod undo;
+mod verify;
+mod words;
+
+/// What an operator can do.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Take back what a record says was written.
+    Undo(undo::Arguments),
+    /// Carry out a plan that waits for approval.
+    #[command(after_help = "Example:\n  suture approve 3f9a1c0d2e4b --reason CHG-123")]
+    Approve(decide::Arguments),
+    /// Say no to a plan that waits for approval; while it lasts, it is not asked again.
+    #[command(after_help = "Example:\n  suture reject 3f9a1c0d2e4b --reason 'moves on Monday'")]
+    Reject(decide::Arguments),
+    /// Have controls leave something alone, for a time.
+    Exempt(exempt::Arguments),
+    /// End an exemption.
+    Unexempt(exempt::Ending),
+    /// List exemptions.
+    Exemptions(exempt::Listing),
+    /// Say, or change, what controls do about drift by themselves.
+    Mode(posture::Mode),
+    /// Say, or change, whether a resource's own tag can exempt it.
+    TagsExempt(posture::TagsExempt),
+    /// Stop every write everywhere, within a minute.
+    Stop(posture::Stop),
+    /// Let Suture write again.
+    Resume(posture::Resume),
+    /// Say what holds now: stopped or not, modes, what waits, what is exempt, what was written this hour.
+    Status(status::Arguments),
+    /// List the records of a resource, the newest first.
+    History(history::Arguments),
+    /// Show one record.
+    Record(history::One),
+    /// Check that no evidence is missing or was changed.
+    VerifyEvidence(verify::Arguments),
+}
+
+/// Runs one; true if it was done, false if it was refused or is not sound.
+///
+/// # Errors
+/// What was wrong, and the next step.
+pub async fn run(command: Command) -> Result<bool, String> {
+    match command {
+        Command::Undo(arguments) => undo::run(arguments).await,
+        Command::Approve(arguments) => decide::run(arguments, decide::Word::Approve).await,
+        Command::Reject(arguments) => decide::run(arguments, decide::Word::Reject).await,
+        Command::Exempt(arguments) => exempt::make(arguments).await,
+        Command::Unexempt(arguments) => exempt::end(arguments).await,
+        Command::Exemptions(arguments) => exempt::list(arguments).await,
+        Command::Mode(arguments) => posture::mode(arguments).await,
+        Command::TagsExempt(arguments) => posture::tags_exempt(arguments).await,
+        Command::Stop(arguments) => posture::stop(arguments).await,
+        Command::Resume(arguments) => posture::resume(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
+        Command::History(arguments) => history::run(arguments).await,
+        Command::Record(arguments) => history::one(arguments).await,
+        Command::VerifyEvidence(arguments) => verify::run(arguments).await,
+    }
+}
+
+#[cfg(test)]
+#[path = "commands/tests.rs"]
+mod tests;
