@@ -1,13 +1,10 @@
 //! Security groups, and an account's EBS defaults, for the tests of their controls.
 
-use crate::{HOME, PATIENCE, event, fresh};
-use lab::gateway::Happening;
+use crate::{HOME, event, fresh};
 use lab::http::ApiResponse;
 use lab::{Client, Lab};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tokio::sync::broadcast::Receiver;
-use tokio::time::timeout;
 
 /// The function that closes what a group opens to the world.
 pub const OPEN: &str = "ec2-open-security-group";
@@ -242,19 +239,6 @@ pub fn parameters(lab: &Lab, function: &str, parameters: &Value) {
 pub fn about(function: &str, name: &str, group: &str) -> Value {
     let text = event(function, name).to_string();
     serde_json::from_str(&text.replace(EXAMPLE, group)).unwrap()
-}
-
-/// Waits until a function says that it is about to write.
-pub async fn about_to_write(happenings: &mut Receiver<Happening>) {
-    let seen = async {
-        loop {
-            match happenings.recv().await.unwrap() {
-                Happening::Log { line, .. } if line.contains("about to write") => return,
-                _ => {}
-            }
-        }
-    };
-    timeout(PATIENCE, seen).await.unwrap();
 }
 
 /// An instance in a VPC of its own, in a group of its own; its id, its interface's and the group's.

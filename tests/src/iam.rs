@@ -2,12 +2,9 @@
 
 use crate::{HOME, event, fresh};
 use lab::Lab;
-use lab::gateway::Happening;
 use lab::http::ApiResponse;
 use lab::runtime::Report;
 use serde_json::{Value, json};
-use tokio::sync::broadcast::Receiver;
-use tokio::time::timeout;
 
 /// The function that deactivates keys which nobody uses.
 pub const STALE: &str = "iam-stale-access-key";
@@ -96,19 +93,6 @@ pub fn about(control: &str, name: &str, user: &User, keys: &[&str]) -> Value {
         text = text.replace(example, key);
     }
     serde_json::from_str(&text).unwrap()
-}
-
-/// Waits until a function says that it is about to write.
-pub async fn about_to_write(happenings: &mut Receiver<Happening>) {
-    let seen = async {
-        loop {
-            match happenings.recv().await.unwrap() {
-                Happening::Log { line, .. } if line.contains("about to write") => return,
-                _ => {}
-            }
-        }
-    };
-    timeout(crate::PATIENCE, seen).await.unwrap();
 }
 
 /// The names of IAM's calls that an invocation made, in order; of two that run beside each other, the alphabet's first one

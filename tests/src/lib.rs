@@ -269,6 +269,30 @@ pub async fn invoke(lab: &Lab, function: &str, event: &Value) -> Report {
     of_the_control(timeout(PATIENCE, lab.invoke(function, event)).await.unwrap().unwrap())
 }
 
+/// Sends a function an event as EventBridge does, nobody waiting, and waits until it was handled, tries again and all; the
+/// reports of all tries.
+pub async fn delivered(lab: &Lab, function: &str, event: &Value) -> Vec<Report> {
+    let mut happenings = lab.listen();
+    lab.gateway.functions.invoke_async(function, "a-test", event.to_string().into());
+    let mut reports = Vec::new();
+    let seen = async {
+        loop {
+            if let Happening::Invocation(report) = happenings.recv().await.unwrap()
+                && report.function == function
+                && report.rule.as_deref() == Some("a-test")
+            {
+                let done = report.answer.is_ok() || reports.len() >= 2;
+                reports.push(of_the_control(*report));
+                if done {
+                    return;
+                }
+            }
+        }
+    };
+    timeout(PATIENCE, seen).await.expect("it was handled");
+    reports
+}
+
 /// A report without the calls that the engine makes for every control: to the ledger, and to learn who asks.
 fn of_the_control(mut report: Report) -> Report {
     report.calls.retain(|call| !actions::of_the_engine(&call.name()));
@@ -290,6 +314,19 @@ pub async fn reported(happenings: &mut Receiver<Happening>, function: &str, reso
         }
     };
     timeout(PATIENCE, seen).await.expect("an invocation")
+}
+
+/// Waits until a function is about to write: its intent is in the ledger.
+pub async fn about_to_write(happenings: &mut Receiver<Happening>) {
+    let seen = async {
+        loop {
+            match happenings.recv().await.unwrap() {
+                Happening::Call(call) if call.name() == "dynamodb:TransactWriteItems" && call.status == 200 => return,
+                _ => {}
+            }
+        }
+    };
+    timeout(PATIENCE, seen).await.unwrap();
 }
 
 /// Does something that must succeed, and waits for the invocation of this function that its event leads to.

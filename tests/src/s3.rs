@@ -1,14 +1,11 @@
 //! Buckets for the tests of the S3 controls, and what is read of them past everything.
 
-use crate::{ACCOUNT, HOME, PATIENCE, calls, event, faults, fresh, invoke, last_record};
+use crate::{ACCOUNT, HOME, calls, event, faults, fresh, invoke, last_record};
 use http::{Method, StatusCode};
 use lab::Lab;
-use lab::gateway::Happening;
 use lab::http::{ApiRequest, ApiResponse, Upstream};
 use lab::runtime::Report;
 use serde_json::{Value, json};
-use tokio::sync::broadcast::Receiver;
-use tokio::time::timeout;
 
 /// The function that puts a bucket's public access block back.
 pub const FUNCTION: &str = "s3-public-bucket";
@@ -121,19 +118,6 @@ fn one_after_another(report: &Report) -> usize {
         last = Some(ended);
         row + 1
     })
-}
-
-/// Waits until a function says that it is about to write.
-pub async fn about_to_write(happenings: &mut Receiver<Happening>) {
-    let seen = async {
-        loop {
-            match happenings.recv().await.unwrap() {
-                Happening::Log { line, .. } if line.contains("about to write") => return,
-                _ => {}
-            }
-        }
-    };
-    timeout(PATIENCE, seen).await.unwrap();
 }
 
 /// A policy of these statements.

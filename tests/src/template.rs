@@ -119,6 +119,7 @@ fn section(about: &About) -> String {
     }
     text.push_str("      Events:\n");
     text.push_str(&calls(about, &logical));
+    text.push_str(&watch_over_rules(about));
     text.push_str(&findings(about));
     text.push_str(&sweep(about));
     let _ = write!(
@@ -218,6 +219,34 @@ fn calls(about: &About, logical: &str) -> String {
                   - userIdentity: {{sessionContext: {{sessionIssuer: {{arn: [{{exists: false}}]}}}}}}
                   - userIdentity: {{sessionContext: {{sessionIssuer: {{arn: [{{anything-but: [!GetAtt {logical}Role.Arn, !GetAtt UndoRole.Arn]}}]}}}}}}
 "
+    );
+    handed_over(&mut text);
+    text
+}
+
+/// A rule that is disabled does not deliver the event that says so. A control that watches rules has a second one for its own:
+/// each of the two tells of the other's end. What both deliver is the same event, and recorded once.
+fn watch_over_rules(about: &About) -> String {
+    let Some(watch) = about.watches.iter().find(|watch| watch.source == "aws.events") else { return String::new() };
+    let mut text = format!(
+        "        Rules: # the rule above cannot tell of its own end: a disabled rule delivers nothing
+          Type: EventBridgeRule
+          Properties:
+            RuleName: !Sub ${{AWS::StackName}}-{0}-rules
+            Pattern:
+              source: [aws.events]
+              detail-type: [AWS API Call via CloudTrail]
+              detail:
+                eventSource: [{1}]
+                eventName: [{2}]
+                errorCode: [{{exists: false}}]
+                $or:
+                  - requestParameters: {{name: [{{prefix: !Sub \"${{AWS::StackName}}-{0}\"}}]}}
+                  - requestParameters: {{rule: [{{prefix: !Sub \"${{AWS::StackName}}-{0}\"}}]}}
+",
+        about.id,
+        watch.event_source,
+        watch.events.join(", "),
     );
     handed_over(&mut text);
     text

@@ -6,9 +6,10 @@
 use lab::Lab;
 use lab::runtime::Report;
 use serde_json::{Value, json};
-use system_tests::ec2::{EBS as FUNCTION, about_to_write, call, ebs, key, parameters, set_ebs};
+use system_tests::ec2::{EBS as FUNCTION, call, ebs, key, parameters, set_ebs};
 use system_tests::{
-    ACCOUNT, HOME, alice, alone, calls, event, faults, invoke, outcome, record, reported, variant, writes,
+    ACCOUNT, HOME, about_to_write, alice, alone, calls, event, faults, invoke, outcome, record, reported, variant,
+    writes,
 };
 
 const MANAGED: &str = "alias/aws/ebs";

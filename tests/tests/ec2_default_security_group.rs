@@ -5,11 +5,12 @@
 use lab::Lab;
 use serde_json::{Value, json};
 use system_tests::ec2::{
-    DEFAULT as FUNCTION, about, about_to_write, authorize, call, default_group, everything, first, group, interface,
-    prefix_list, rules, vpc,
+    DEFAULT as FUNCTION, about, authorize, call, default_group, everything, first, group, interface, prefix_list,
+    rules, vpc,
 };
 use system_tests::{
-    HOME, alice, alone, calls, event, faults, invoke, outcome, record, reported, shared, variant, writes,
+    HOME, about_to_write, alice, alone, calls, event, faults, invoke, outcome, record, reported, shared, variant,
+    writes,
 };
 
 const FIRST: [&str; 2] = ["in -1 from itself", "out -1 to 0.0.0.0/0"];

@@ -5,10 +5,10 @@
 use lab::Lab;
 use serde_json::json;
 use std::time::Duration;
-use system_tests::ec2::{
-    OPEN as FUNCTION, SSH, about, about_to_write, authorize, call, group, ingress, interface, rules,
+use system_tests::ec2::{OPEN as FUNCTION, SSH, about, authorize, call, group, ingress, interface, rules};
+use system_tests::{
+    HOME, about_to_write, alice, alone, calls, faults, invoke, only, outcome, record, reported, writes,
 };
-use system_tests::{HOME, alice, alone, calls, faults, invoke, only, outcome, record, reported, writes};
 
 /// What is done to a group between the look and the write, while the write is under way.
 async fn meanwhile(lab: &Lab, group: &str, act: impl AsyncFnOnce()) -> lab::runtime::Report {

@@ -7,10 +7,10 @@ use lab::runtime::Report;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use system_tests::iam::{EXPOSED, IDLE, STALE, User, about, about_to_write, active, asked, key, quietly, switch, user};
+use system_tests::iam::{EXPOSED, IDLE, STALE, User, about, active, asked, key, quietly, switch, user};
 use system_tests::{
-    HOME, OTHER_ACCOUNT, PATIENCE, alice, alone, faults, invoke, last_record, only, outcome, record, reported, shared,
-    variant, workspace, writes,
+    HOME, OTHER_ACCOUNT, PATIENCE, about_to_write, alice, alone, faults, invoke, last_record, only, outcome, record,
+    reported, shared, variant, workspace, writes,
 };
 use tokio::time::timeout;
 

@@ -6,10 +6,10 @@ use lab::Lab;
 use lab::runtime::Report;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use system_tests::iam::{
-    IDLE, STALE, User, about, about_to_write, active, age, asked, idle, key, quietly, switch, user, user_with,
+use system_tests::iam::{IDLE, STALE, User, about, active, age, asked, idle, key, quietly, switch, user, user_with};
+use system_tests::{
+    HOME, about_to_write, alone, event, faults, invoke, last_record, only, outcome, record, variant, writes,
 };
-use system_tests::{HOME, alone, event, faults, invoke, last_record, only, outcome, record, variant, writes};
 
 async fn told(lab: &Lab, user: &User, key: &str) -> Report {
     invoke(lab, STALE, &about(STALE, "update-access-key", user, &[key])).await

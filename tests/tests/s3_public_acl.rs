@@ -8,11 +8,12 @@ use lab::gateway::Happening;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use system_tests::s3::{
-    ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY, PHI, WEBSITE, about_to_write, account_block, acl, anonymously, block,
-    bucket, bucket_with_acls, cost, event_about, fix, grants, owner, quietly, undo,
+    ALL_USERS, AUTHENTICATED_USERS, LOG_DELIVERY, PHI, WEBSITE, account_block, acl, anonymously, block, bucket,
+    bucket_with_acls, cost, event_about, fix, grants, owner, quietly, undo,
 };
 use system_tests::{
-    HOME, OTHER_ACCOUNT, alice, alone, faults, fresh, invoke, leads_to, only, outcome, record, shared, variant, writes,
+    HOME, OTHER_ACCOUNT, about_to_write, alice, alone, faults, fresh, invoke, leads_to, only, outcome, record, shared,
+    variant, writes,
 };
 
 const FUNCTION: &str = "s3-public-acl";

@@ -4,13 +4,11 @@
 
 use http::Method;
 use lab::Lab;
-use lab::gateway::Happening;
 use lab::runtime::Report;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use system_tests::s3::{FUNCTION, SETTINGS, about, bucket, open_bucket, quietly, settings, website};
-use system_tests::{PATIENCE, alice, alone, calls, faults, invoke, leads_to, outcome, record, reported, writes};
-use tokio::time::timeout;
+use system_tests::{about_to_write, alice, alone, calls, faults, invoke, leads_to, outcome, record, reported, writes};
 
 /// Every call that a fix of a website makes, and the IAM action that it needs.
 const CALLS: [(&str, &str); 6] = [
@@ -144,19 +142,6 @@ fn what_lasts_too_long_for_one_invocation_is_left_to_lambdas_retries() {
         assert!(report.answer.is_err(), "the retry looks again");
         assert_eq!(writes(&report), 1);
     });
-}
-
-/// Waits until a function says that it is about to write.
-async fn about_to_write(happenings: &mut tokio::sync::broadcast::Receiver<Happening>) {
-    let seen = async {
-        loop {
-            match happenings.recv().await.unwrap() {
-                Happening::Log { line, .. } if line.contains("about to write") => return,
-                _ => {}
-            }
-        }
-    };
-    timeout(PATIENCE, seen).await.unwrap();
 }
 
 #[test]

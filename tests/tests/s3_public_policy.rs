@@ -7,11 +7,12 @@ use lab::Lab;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use system_tests::s3::{
-    PHI, about_to_write, account_block, anonymously, block, bucket, cost, event_about, fix, open_bucket, policy,
-    policy_of, public_policy, quietly, reads, settings, undo, website,
+    PHI, account_block, anonymously, block, bucket, cost, event_about, fix, open_bucket, policy, policy_of,
+    public_policy, quietly, reads, settings, undo, website,
 };
 use system_tests::{
-    HOME, OTHER_ACCOUNT, alice, alone, faults, fresh, invoke, leads_to, only, outcome, record, shared, variant, writes,
+    HOME, OTHER_ACCOUNT, about_to_write, alice, alone, faults, fresh, invoke, leads_to, only, outcome, record, shared,
+    variant, writes,
 };
 
 const FUNCTION: &str = "s3-public-policy";

@@ -7,11 +7,12 @@ use lab::Lab;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use system_tests::s3::{
-    LOG_DELIVERY, about_to_write, acl, bucket, bucket_with_acls, cost, encryption, encryption_with, event_about, fix,
-    key, owner, policy_of, quietly, reads, undo,
+    LOG_DELIVERY, acl, bucket, bucket_with_acls, cost, encryption, encryption_with, event_about, fix, key, owner,
+    policy_of, quietly, reads, undo,
 };
 use system_tests::{
-    HOME, OTHER_ACCOUNT, alice, alone, faults, fresh, invoke, leads_to, only, outcome, record, shared, variant, writes,
+    HOME, OTHER_ACCOUNT, about_to_write, alice, alone, faults, fresh, invoke, leads_to, only, outcome, record, shared,
+    variant, writes,
 };
 
 const FUNCTION: &str = "s3-weak-encryption";

@@ -4,18 +4,22 @@
 
 use http::Method;
 use lab::Lab;
+use lab::bus::Bus;
 use lab::gateway::Happening;
 use lab::runtime::Report;
+use lab::template::{Template, World};
 use serde_json::{Value, json};
-use system_tests::{ACCOUNT, HOME, PATIENCE, alice, alone, calls, event, fresh, invoke, record, reported, writes};
+use system_tests::{
+    ACCOUNT, HOME, PATIENCE, alice, alone, calls, event, fresh, invoke, record, reported, workspace, writes,
+};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::{sleep, timeout};
 
 const FUNCTION: &str = "suture-tampering";
 
 /// A rule of the deployment, which EventBridge's API then knows: the lab's own rules are not in it.
-async fn rule(lab: &Lab) -> String {
-    let name = fresh("suture-rule");
+async fn rule(lab: &Lab, stem: &str) -> String {
+    let name = fresh(stem);
     let client = lab.quiet_client(HOME);
     let rule = json!({"Name": name, "EventPattern": "{\"source\":[\"aws.s3\"]}", "State": "ENABLED"});
     client.must_json("events", "PutRule", &rule).await.unwrap();
@@ -54,7 +58,8 @@ async fn announced(lab: &Lab, part: &str) -> String {
 #[test]
 fn a_rule_that_is_disabled_is_told_of_at_once() {
     alone(async |lab| {
-        let name = rule(lab).await;
+        // One of its own: two rules deliver that.
+        let name = rule(lab, "suture-suture-tampering").await;
         let mut happenings = lab.listen();
         alice(lab).must_json("events", "DisableRule", &json!({"Name": name})).await.unwrap();
         let (_, record) = told(&mut happenings, &name).await;
@@ -62,6 +67,9 @@ fn a_rule_that_is_disabled_is_told_of_at_once() {
         assert!(why.contains(" called DisableRule on Suture's own rule ") && why.contains("it is disabled"), "{why}");
         let message = announced(lab, &name).await;
         assert!(message.contains("called DisableRule on Suture's own rule"), "{message}");
+        let again = reported(&mut happenings, FUNCTION, &name).await;
+        assert_eq!(again.json()["records"][0]["refused_by"], "tampering");
+        lab.settled(PATIENCE).await.unwrap();
         let about = lab.published().iter().filter(|message| message.message.contains(&name)).count();
         assert_eq!(about, 1, "one message");
     });
@@ -70,7 +78,7 @@ fn a_rule_that_is_disabled_is_told_of_at_once() {
 #[test]
 fn a_rule_that_is_deleted_or_has_lost_its_targets_is_told_of() {
     alone(async |lab| {
-        let name = rule(lab).await;
+        let name = rule(lab, "suture-rule").await;
         let mut happenings = lab.listen();
         let alice = alice(lab);
         alice.must_json("events", "RemoveTargets", &json!({"Rule": name, "Ids": ["1"]})).await.unwrap();
@@ -107,12 +115,43 @@ fn a_sweep_finds_what_no_event_told_of_and_a_sound_deployment_sound() {
         let sound = invoke(lab, FUNCTION, &event(FUNCTION, "schedule")).await.json();
         assert_eq!(sound["records"], json!([]), "{sound}");
         assert!(sound["sweeps"][0]["looked_at"].as_u64().unwrap() >= 3, "table, bucket, topic: {sound}");
-        let name = rule(lab).await;
+        let name = rule(lab, "suture-rule").await;
         lab.quiet_client(HOME).must_json("events", "DisableRule", &json!({"Name": name})).await.unwrap();
         let found = record(&invoke(lab, FUNCTION, &event(FUNCTION, "schedule")).await);
         assert_eq!(found["resource"]["id"], format!("rule/{name}"), "{found}");
         assert!(found["why"].as_str().unwrap().contains("no event said who did it"), "{found}");
     });
+}
+
+/// A rule that is disabled delivers nothing, not even that.
+#[test]
+fn each_of_its_two_rules_for_calls_tells_of_the_others_end() {
+    let template = Template::read(&workspace().join("template.yaml"), &World::default()).unwrap();
+    let spec = template.functions.into_iter().find(|spec| spec.code_dir == FUNCTION).unwrap();
+    let names: Vec<_> = spec
+        .rules
+        .iter()
+        .map(|rule| rule.name.clone())
+        .chain(spec.schedules.iter().map(|one| one.name.clone()))
+        .collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    for (call, field) in
+        [("DisableRule", "name"), ("DeleteRule", "name"), ("PutRule", "name"), ("RemoveTargets", "rule")]
+    {
+        for name in &names {
+            let mut told = event(FUNCTION, "disable-rule");
+            told["detail"]["eventName"] = call.into();
+            told["detail"]["requestParameters"] = json!({field: name});
+            for deaf in &names {
+                let rules = spec.rules.iter().filter(|rule| rule.name != *deaf);
+                let rules = rules.map(|rule| (rule.name.clone(), FUNCTION.to_owned(), rule.pattern.clone()));
+                assert!(
+                    !Bus::new(rules).unwrap().matching(&told).is_empty(),
+                    "{call} on {name} while {deaf} is disabled"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,8 @@
 //!
 //! What is part of the deployment, its names say: those of rules, functions, roles and logs begin with the stack's name and a
 //! dash; table, bucket and topic are told to the function by the template; the key is the one that the table is encrypted with.
-//! A call on anything else costs no AWS call besides the ledger's and ends as `compliant`.
+//! A call on anything else costs no AWS call besides the ledger's and ends as `compliant`. The rule is not narrowed by names: a call
+//! can name a function in four ways, a mapping or a key only by an id, and a pattern that misses one is a hole.
 //!
 //! Once an hour it also reads what no event may have told: a rule that is disabled or has no target, a function that may run 0
 //! times at once, a mapping that is off, a table without stream, recovery, protection or time to live, a key that is disabled or
@@ -42,14 +43,16 @@
 //! Nothing: it writes nothing. A deployment sends a message or a few; so does every change by hand, also a sound one.
 //!
 //! What it does not see:
-//! - both at once: `DisableRule` on its rule for calls and on its hourly one within the seconds that CloudTrail takes. A disabled
-//!   rule delivers nothing, not even the event that it was disabled. Let something that is not part of this stack watch those
-//!   two rules as well, such as an organization's trail with an alarm.
+//! - everything at once. A disabled rule delivers nothing, not even the event that it was disabled; so there are two for calls,
+//!   and each tells of the other's end, as the hourly look does of both. Who disables all three within the seconds that
+//!   CloudTrail takes, or deletes the function first, is not told of. Let something that is not part of this stack watch it too,
+//!   such as an organization's trail with an alarm.
 //! - a trail that is stopped: no call of anybody's arrives any more. A control for trails is what that needs.
 //! - calls of the undo function's role, which the rule leaves out as it does for every control: each has a record of its own. Who
 //!   wants to act in that role has to change a function or a role first, and that is told.
-//! - objects that are deleted or overwritten: those are data events, which EventBridge has only where a trail logs them. The lock
-//!   keeps the objects, and `suture verify-evidence` finds what is missing or changed.
+//! - objects that are deleted or overwritten, and items of the ledger that are: those are data events, which EventBridge has only
+//!   where a trail logs them. The lock keeps the objects, `suture verify-evidence` finds what is missing or changed, and the
+//!   recorder tells of every change of the settings and the exemptions.
 //! - parts that were deleted while no event arrived: what is gone is not listed. (The table, the bucket and the topic are looked for
 //!   by name.)
 //! - IAM is told of in us-east-1 only. A stack elsewhere hears nothing of its roles; one of the same name in us-east-1 does.

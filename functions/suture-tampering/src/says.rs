@@ -23,7 +23,7 @@ fn is_deployment(touch: &Touch) -> bool {
 /// The alarm, if there is anything to raise one about.
 pub(crate) fn alarm(state: &State) -> Option<Hindrance> {
     let touch = state.touched.as_ref().filter(|touch| !is_deployment(touch));
-    if !state.ours || (touch.is_none() || state.weak.is_empty()) {
+    if !state.ours || (touch.is_none() && state.weak.is_empty()) {
         return None;
     }
     let (kind, name) = (state.part.kind.word(), &state.part.name);

@@ -44,7 +44,8 @@ pub async fn through(session: &Session, function: &str, request: &Value) -> Resu
             ));
         }
         Err(error) => {
-            let attempt = Attempt { action: "lambda:InvokeFunction", resource: &format_args!("function {}", shown(function)) };
+            let attempt =
+                Attempt { action: "lambda:InvokeFunction", resource: &format_args!("function {}", shown(function)) };
             let fault = attempt.fault(&error);
             let then = match fault {
                 Fault::Lost(_) => "; it may have been carried out all the same: suture history shows it",
@@ -85,7 +86,8 @@ pub async fn here(
     // Whatever came of it: what was written before it failed has a record, too.
     local::record(session, &here).await;
     let answer = answer.map_err(|retry| plain(&retry.to_string()))?;
-    serde_json::to_value(answer).map_err(|_| "the answer could not be put into words; suture history shows it".to_owned())
+    serde_json::to_value(answer)
+        .map_err(|_| "the answer could not be put into words; suture history shows it".to_owned())
 }
 
 /// What the ids of a run's records begin with: no other run's.

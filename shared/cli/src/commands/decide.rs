@@ -89,9 +89,10 @@ fn settled(approval: &Approval, now: OffsetDateTime) -> Option<String> {
     match approval.state {
         ApprovalState::Approved => Some(format!("{} approved it already", by())),
         ApprovalState::Rejected => Some(format!("{} rejected it", by())),
-        ApprovalState::Open if approval.expires <= now => {
-            Some(format!("it expired at {}; if the drift is still there, it will be asked again", moment(approval.expires)))
-        }
+        ApprovalState::Open if approval.expires <= now => Some(format!(
+            "it expired at {}; if the drift is still there, it will be asked again",
+            moment(approval.expires)
+        )),
         ApprovalState::Open => None,
     }
 }
@@ -105,8 +106,9 @@ fn plan(approval: &Approval) {
     print::values("could be taken back by", list(record, "/undo"));
     print::besides(record);
     print::labelled("can be approved until", &moment(approval.expires));
-    let by = approval.function.as_deref().map_or("this process, with your own permissions".to_owned(), |name| {
-        format!("the function {}", plain(name))
-    });
+    let by = approval
+        .function
+        .as_deref()
+        .map_or("this process, with your own permissions".to_owned(), |name| format!("the function {}", plain(name)));
     print::labelled("by", &by);
 }

@@ -83,7 +83,8 @@ pub async fn make(arguments: Arguments) -> Result<bool, String> {
     println!("  until {}; to end it: suture unexempt {}", moment(exemption.expires), exemption.id);
     let control = exemption.control.as_deref().and_then(catalogue::find);
     if control.is_none_or(|control| control.about.exposes) {
-        let note = "it does not hold for what is tagged as holding health data, where the drift opens that to the public";
+        let note =
+            "it does not hold for what is tagged as holding health data, where the drift opens that to the public";
         println!("  {} {note}", show::mind("note"));
     }
     Ok(true)

@@ -192,8 +192,7 @@ fn show_one(record: &Value) {
     labelled("exemption", &if exemption.concat().is_empty() { String::new() } else { exemption.join(", ") });
     labelled("takes back", &field("/undoes"));
     labelled("left alone until", &moment_of(&field("/left_alone_until")));
-    let overridden: Vec<String> =
-        list(record, "/override").iter().filter_map(Value::as_str).map(plain).collect();
+    let overridden: Vec<String> = list(record, "/override").iter().filter_map(Value::as_str).map(plain).collect();
     labelled("overridden", &overridden.join(", "));
     let state = |name: &str| record.get(name).filter(|state| !state.is_null()).map(json).unwrap_or_default();
     labelled("before", &state("before"));

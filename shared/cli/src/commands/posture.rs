@@ -108,7 +108,11 @@ pub async fn mode(arguments: Mode) -> Result<bool, String> {
     if arguments.mode.is_some()
         && let Some(stop) = &posture.stop
     {
-        eprintln!("{}: everything is stopped ({}); suture resume lets it go on", show::mind("note"), plain(&stop.reason));
+        eprintln!(
+            "{}: everything is stopped ({}); suture resume lets it go on",
+            show::mind("note"),
+            plain(&stop.reason)
+        );
     }
     Ok(true)
 }
@@ -132,7 +136,10 @@ pub fn print_modes(posture: &Posture, one: Option<&str>) {
     }
     println!("{table}");
     if one.is_none() && posture.mode.is_none() {
-        println!("{}", show::faint("as deployed: the template's parameter Mode, which is plan unless somebody set it."));
+        println!(
+            "{}",
+            show::faint("as deployed: the template's parameter Mode, which is plan unless somebody set it.")
+        );
     }
 }
 

@@ -52,7 +52,8 @@ impl Place {
             let absolute = |path: String| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
             let data = variable("XDG_DATA_HOME").and_then(absolute);
             let home = || variable("HOME").and_then(absolute).map(|home| home.join(".local/share"));
-            let data = data.or_else(home).ok_or("there is no home to keep a ledger in; name one: --ledger file:PATH")?;
+            let data =
+                data.or_else(home).ok_or("there is no home to keep a ledger in; name one: --ledger file:PATH")?;
             return Ok(Self::File(data.join("suture/ledger")));
         };
         if let Some(path) = named.strip_prefix("file:") {
@@ -90,7 +91,7 @@ impl Place {
     /// stack. <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-name.html>
     pub fn undo_function(&self) -> Option<String> {
         let Self::Table(name) = self else { return None };
-        let (stack, _) = name.rsplit_once("-LedgerTable-").filter(|(stack, _)| !stack.is_empty())?;
+        let (stack, _) = name.rsplit_once("-LedgerTable").filter(|(stack, _)| !stack.is_empty())?;
         Some(format!("{stack}-undo"))
     }
 }
@@ -197,7 +198,8 @@ pub fn account_of(caller: &str) -> Result<AccountId, String> {
 
 /// The region that the SDK is set to.
 pub fn region(sdk: &SdkConfig) -> Result<Region, String> {
-    let region = sdk.region().ok_or("no AWS region is set; set AWS_REGION, or a region in the profile of the AWS CLI")?;
+    let region =
+        sdk.region().ok_or("no AWS region is set; set AWS_REGION, or a region in the profile of the AWS CLI")?;
     Region::parse(region.as_ref())
 }
 
@@ -205,7 +207,9 @@ async fn proof(sdk: &SdkConfig, purpose: &str) -> Result<String, String> {
     let proof = prove(sdk, &region(sdk)?, purpose, SystemTime::now()).await;
     // The SDK that functions share has no single sign-on in it; the AWS CLI has.
     proof.map_err(|why| {
-        format!("{why}, or hand over those of a single sign-on: eval \"$(aws configure export-credentials --format env)\"")
+        format!(
+            "{why}, or hand over those of a single sign-on: eval \"$(aws configure export-credentials --format env)\""
+        )
     })
 }
 

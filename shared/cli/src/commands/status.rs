@@ -15,7 +15,9 @@ use time::OffsetDateTime;
 
 /// Say what holds now.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  suture status\n  suture status --ledger suture-LedgerTable-1ABC2DEF --json | jq .stop")]
+#[command(
+    after_help = "Examples:\n  suture status\n  suture status --ledger suture-LedgerTable-1ABC2DEF --json | jq .stop"
+)]
 pub struct Arguments {
     /// The account whose writes of this hour are counted; that of your credentials, if not given.
     #[arg(long)]
@@ -140,7 +142,8 @@ async fn hour(
 fn written<'a>(records: impl Iterator<Item = &'a Value>, hour: &str) -> BTreeMap<String, Hour> {
     let mut by = BTreeMap::<String, Hour>::new();
     for record in records {
-        let wrote = record.get("outcome").is_some_and(|outcome| Outcome::deserialize(outcome).is_ok_and(Outcome::wrote));
+        let wrote =
+            record.get("outcome").is_some_and(|outcome| Outcome::deserialize(outcome).is_ok_and(Outcome::wrote));
         if wrote && text(record, "/began").starts_with(hour) {
             by.entry(text(record, "/control")).or_default().writes += list(record, "/changes").len();
         }
@@ -155,9 +158,7 @@ mod tests {
 
     #[test]
     fn what_was_written_this_hour_is_counted_by_control() {
-        let record = |control: &str, outcome: &str, began: &str, writes: usize| {
-            json!({"control": control, "outcome": outcome, "began": began, "changes": vec!["write"; writes]})
-        };
+        let record = |control: &str, outcome: &str, began: &str, writes: usize| json!({"control": control, "outcome": outcome, "began": began, "changes": vec!["write"; writes]});
         let records = [
             record("a", "fixed", "2026-01-15T10:45:31.204Z", 2),
             record("a", "unverified", "2026-01-15T10:00:00Z", 1),

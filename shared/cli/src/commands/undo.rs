@@ -142,9 +142,8 @@ fn plan(record: &Value, arguments: &Arguments, function: Option<&str>) {
     };
     print::labelled("left alone then", &alone);
     print::labelled("overridden", &plain(&arguments.overrides.join(", ")));
-    let by = function.map_or("this process, with your own permissions".to_owned(), |name| {
-        format!("the function {}", plain(name))
-    });
+    let by = function
+        .map_or("this process, with your own permissions".to_owned(), |name| format!("the function {}", plain(name)));
     print::labelled("by", &by);
 }
 

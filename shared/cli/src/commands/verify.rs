@@ -75,7 +75,10 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
 /// Whether a folder that was named is there: one that is not would look like one from which everything was taken.
 fn there(folder: &Path, named: bool) -> Result<(), String> {
     if named && !folder.is_dir() {
-        return Err(format!("there is no folder {}; for a bucket, write s3://BUCKET", shown(&folder.to_string_lossy())));
+        return Err(format!(
+            "there is no folder {}; for a bucket, write s3://BUCKET",
+            shown(&folder.to_string_lossy())
+        ));
     }
     Ok(())
 }
