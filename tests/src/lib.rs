@@ -214,6 +214,10 @@ pub async fn deployed(parameters: &[(&str, &str)]) -> Lab {
         retry_after: [Duration::from_millis(20); 2],
     };
     let lab = Lab::start(options, &|_| {}).await.unwrap();
+    // The lab's retries come in milliseconds instead of a minute, so leases are as much shorter.
+    for function in lab.gateway.functions.names() {
+        lab.set(&function, &[("SUTURE_LEASE_SECONDS", "2")]).unwrap();
+    }
     // The lab that the tests of a binary share is never stopped, which would do this.
     lab.forget_log();
     lab
@@ -263,10 +267,21 @@ pub fn faults(lab: &Lab, faults: &[&str]) {
 }
 
 /// Invokes a function, and waits. A request for an undo goes to the function that takes fixes back, where a control's own
-/// function sends it. The calls in the report are the control's; those of the engine for every control alike are left out.
+/// function sends it; unless it says otherwise, what it opens again is not left alone, since tests want the same drift mended
+/// more than once. The calls in the report are the control's; those of the engine for every control alike are left out.
 pub async fn invoke(lab: &Lab, function: &str, event: &Value) -> Report {
-    let function = if event["mode"] == "undo" { "undo" } else { function };
-    of_the_control(timeout(PATIENCE, lab.invoke(function, event)).await.unwrap().unwrap())
+    of_the_control(invoke_whole(lab, function, event).await)
+}
+
+/// The same, with the engine's own calls in the report.
+pub async fn invoke_whole(lab: &Lab, function: &str, event: &Value) -> Report {
+    let mut event = event.clone();
+    let undo = event["mode"] == "undo";
+    if undo && event.get("leave_alone_hours").is_none() {
+        event["leave_alone_hours"] = 0.into();
+    }
+    let function = if undo { "undo" } else { function };
+    timeout(PATIENCE, lab.invoke(function, &event)).await.unwrap().unwrap()
 }
 
 /// Sends a function an event as EventBridge does, nobody waiting, and waits until it was handled, tries again and all; the

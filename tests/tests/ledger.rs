@@ -8,7 +8,7 @@ use lab::gateway::Happening;
 use serde_json::{Value, json};
 use system_tests::ledger::{a_minute_passes, kill, opened, records_of, rows, send, settled, story, table, writes_to};
 use system_tests::s3::{FUNCTION, SETTINGS, open_bucket, settings};
-use system_tests::{HOME, PATIENCE, alone, faults, invoke, last_record};
+use system_tests::{HOME, PATIENCE, about_to_write, alone, faults, invoke, last_record};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
@@ -196,7 +196,7 @@ fn whoever_is_killed_in_the_middle_leaves_what_the_retry_brings_to_its_end() {
                 if answered {
                     happens(&mut happenings, |h| matches!(h, Happening::Call(made) if made.name() == call)).await;
                 } else if call.starts_with("s3:Put") {
-                    happens(&mut happenings, |happening| says(happening, "about to write")).await;
+                    about_to_write(&mut happenings).await;
                 } else {
                     // What comes right before it.
                     let before =
@@ -230,7 +230,7 @@ fn nobody_writes_to_what_a_dead_one_holds_before_its_lease_ends() {
         faults(lab, &["s3:PutPublicAccessBlock=latency:1000"]);
         let event = opened(&bucket, 1);
         let (report, ()) = tokio::join!(invoke(lab, FUNCTION, &event), async {
-            happens(&mut happenings, |happening| says(happening, "about to write")).await;
+            about_to_write(&mut happenings).await;
             assert!(kill(lab, FUNCTION).await);
         });
         assert!(report.answer.is_err());

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
 
+use http::Method;
 use lab::Lab;
+use lab::http::ApiRequest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use system_tests::s3::{FUNCTION, SETTINGS, about, open_bucket, settings};
-use system_tests::{HOME, PATIENCE, alone, invoke, last_record, workspace, writes};
+use system_tests::s3::{FUNCTION, PHI, SETTINGS, about, block, open_bucket, quietly, settings};
+use system_tests::{HOME, PATIENCE, alone, fresh, invoke, last_record, only, workspace, writes};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -56,7 +58,7 @@ struct Operator {
 impl Operator {
     /// One with a home of their own, and no ledger but their own.
     fn new(lab: Option<&Lab>) -> Self {
-        let home = std::env::temp_dir().join(system_tests::fresh("suture-operator"));
+        let home = std::env::temp_dir().join(fresh("suture-operator"));
         std::fs::create_dir_all(&home).unwrap();
         Self { home, endpoint: lab.map(Lab::endpoint), ledger: None }
     }
@@ -155,8 +157,8 @@ fn a_plan_is_approved_once_and_only_as_it_was() {
         // The world moved: what is approved is not what would be written.
         let bucket = open_bucket(lab, "moved").await;
         let plan = event(lab, &bucket).await.0["approval"]["id"].as_str().unwrap().to_owned();
-        let half = system_tests::s3::block(&SETTINGS[..2]);
-        system_tests::s3::quietly(lab, http::Method::PUT, &format!("/{bucket}?publicAccessBlock"), &half).await;
+        let half = block(&SETTINGS[..2]);
+        quietly(lab, Method::PUT, &format!("/{bucket}?publicAccessBlock"), &half).await;
         operator.run(&["approve", &plan, "--yes"]).await.ends(1, "no longer what would be written");
         assert_eq!(settings(lab, &bucket).await.unwrap(), SETTINGS[..2]);
         operator.run(&["reject", &plan, "--yes"]).await.ends(0, "rejected");
@@ -199,8 +201,13 @@ fn a_fix_is_taken_back_by_its_id_and_an_auditor_reads_it_all() {
         assert_eq!((&report["objects"], &report["intact"]), (&json!(4), &json!(4)), "{report}");
         let record = operator.run(&["record", id, "--json"]).await.json();
         let key = record["archived"]["key"].as_str().unwrap();
-        system_tests::s3::quietly(lab, http::Method::PUT, &format!("/{evidence}/{key}"), "{}").await;
-        operator.run(&check).await.ends(1, "NOT SOUND");
+        // Somebody writes over it. Object Lock keeps the version that was there.
+        let edited = ApiRequest::new(Method::PUT, format!("/{evidence}/{key}"))
+            .header("content-md5", "mZFLkyvTelC5g8XnyQrpOw==")
+            .body("{}");
+        assert_eq!(lab.quiet_client(HOME).send("s3", edited).await.unwrap().status, 200);
+        let changed = operator.run(&check).await;
+        changed.ends(1, "NOT SOUND").ends(1, "piece 1 ").ends(1, "intact");
     });
 }
 
@@ -227,6 +234,16 @@ fn what_is_exempt_is_left_alone_until_somebody_says_otherwise() {
         operator.run(&["unexempt", id]).await.ends(0, FUNCTION);
         operator.run(&["unexempt", id]).await.ends(2, "has no exemption");
         assert_eq!(event(lab, &bucket).await.0["outcome"], "fixed");
+
+        // What holds health data is not exempt, whatever the ledger says.
+        let phi = open_bucket(lab, "phi").await;
+        quietly(lab, Method::PUT, &format!("/{phi}?tagging"), PHI).await;
+        operator
+            .run(&[&["exempt", "--resource", &phi][..], &who, &["--until=30d"]].concat())
+            .await
+            .ends(0, "does not hold");
+        assert_eq!(event(lab, &phi).await.0["outcome"], "fixed");
+
         operator.run(&["tags-exempt", "on"]).await.ends(0, "whoever can tag");
         operator.run(&["tags-exempt"]).await.ends(0, "whoever can tag");
         operator.run(&["tags-exempt", "off"]).await.ends(0, "nothing");
@@ -239,6 +256,8 @@ fn without_a_deployment_a_file_is_the_ledger_and_a_folder_the_evidence() {
         let operator = Operator::new(Some(lab));
         let bucket = open_bucket(lab, "local").await;
         let fixed = event(lab, &bucket).await.0;
+        // What is written by hand is drift to a deployment that has another ledger.
+        only(lab, "recorder");
         let file = operator.home.join("record.json");
         std::fs::write(&file, fixed.to_string()).unwrap();
         let file = file.to_str().unwrap();
@@ -255,8 +274,8 @@ fn without_a_deployment_a_file_is_the_ledger_and_a_folder_the_evidence() {
         let id = undone["id"].as_str().unwrap();
         operator.run(&["undo", id, "--yes"]).await.ends(0, "undone");
         assert_eq!(settings(lab, &bucket).await.unwrap(), SETTINGS);
-        let half = system_tests::s3::block(&SETTINGS[..2]);
-        system_tests::s3::quietly(lab, http::Method::PUT, &format!("/{bucket}?publicAccessBlock"), &half).await;
+        let half = block(&SETTINGS[..2]);
+        quietly(lab, Method::PUT, &format!("/{bucket}?publicAccessBlock"), &half).await;
         operator.run(&["undo", id, "--yes"]).await.ends(1, "moved-on");
         operator
             .run(&["undo", id, "--yes", "--override=moved-on", "--json"])

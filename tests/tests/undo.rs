@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use system_tests::actions::{actions, of_the_engine};
+use system_tests::ledger::rows;
 use system_tests::scenarios::{Drift, all};
 use system_tests::template::undo_actions;
 use system_tests::{PATIENCE, alone, controls, invoke, last_record, only};
@@ -57,6 +58,26 @@ fn what_was_taken_back_is_left_alone_for_as_long_as_was_asked() {
             assert_eq!(last_record(&invoke(lab, "undo", &undo).await)["outcome"], "undone");
             let again = last_record(&invoke(lab, scenario.control, &event).await);
             assert_eq!((&again["outcome"], mended(lab).await), (&json!(then), then == "fixed"), "{hours}: {again}");
+        }
+    });
+}
+
+#[test]
+fn an_undo_that_is_taken_back_ends_its_exemption() {
+    alone(async |lab| {
+        let scenario = all().into_iter().find(|scenario| scenario.control == "s3-public-bucket").unwrap();
+        only(lab, scenario.control);
+        let Drift { event, mended } = (scenario.drift)(lab).await;
+        let mut before = last_record(&invoke(lab, scenario.control, &event).await);
+        assert_eq!(before["outcome"], "fixed", "{before}");
+        // Closed, opened and left alone, closed again: then nobody answers for leaving it open any longer.
+        for (closed, exemptions) in [(false, 1), (true, 0)] {
+            let undo = json!({"mode": "undo", "record": before["id"], "leave_alone_hours": 24});
+            before = last_record(&invoke(lab, "undo", &undo).await);
+            assert_eq!((&before["outcome"], mended(lab).await), (&json!("undone"), closed), "{before}");
+            assert_eq!(before["left_alone_until"].is_null(), closed, "{before}");
+            let there = rows(lab).await.into_iter().filter(|row| row.sk.starts_with("exemption#")).count();
+            assert_eq!(there, exemptions, "{before}");
         }
     });
 }

@@ -45,8 +45,10 @@
 //! What it does not see:
 //! - everything at once. A disabled rule delivers nothing, not even the event that it was disabled; so there are two for calls,
 //!   and each tells of the other's end, as the hourly look does of both. Who disables all three within the seconds that
-//!   CloudTrail takes, or deletes the function first, is not told of. Let something that is not part of this stack watch it too,
-//!   such as an organization's trail with an alarm.
+//!   CloudTrail takes is not told of.
+//! - its own end: who replaces this function's code first is told of to the new code. Who stops or deletes it leaves the events
+//!   that were for it in the queue of unhandled events, after some hours. Let something that is not part of this stack watch
+//!   this function, its role and its rules as well, such as an organization's trail with an alarm.
 //! - a trail that is stopped: no call of anybody's arrives any more. A control for trails is what that needs.
 //! - calls of the undo function's role, which the rule leaves out as it does for every control: each has a record of its own. Who
 //!   wants to act in that role has to change a function or a role first, and that is told.

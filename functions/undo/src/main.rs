@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
     log::start(variable);
     // A deployment that cannot be understood must not run on defaults.
     Settings::read(variable, None, None)?;
-    let tools = Tools::connect(variable).await;
+    let tools = Tools::connect(variable).await?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| undo(event, &tools).await)).await
 }
 

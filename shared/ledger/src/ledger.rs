@@ -19,8 +19,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// How long nobody else may write to a resource after an intent. Whoever holds it begins no write that could be under way
-/// when it ends.
+/// How long nobody else may write to a resource after an intent, if nothing else is said. Whoever holds it begins no write that
+/// could be under way when it ends. Lambda tries again a minute after a failure, and finds the lease of the dead ended. Nobody
+/// takes over a lease in force, also not the same request come again: Lambda may deliver it twice at once.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
 pub const LEASE: Duration = Duration::from_mins(1);
 /// For how long the live settings and the exemptions may be remembered where many resources are looked at. With the lease
 /// it is how long a write can follow the kill switch.
@@ -42,6 +44,7 @@ const FORGOTTEN: i64 = 400 * 24 * 3600;
 #[derive(Clone)]
 pub struct Ledger {
     store: Rc<dyn Store>,
+    lease: Duration,
     remembered: Rc<RefCell<Option<Remembered>>>,
 }
 
@@ -98,7 +101,18 @@ pub enum Noted {
 impl Ledger {
     /// The ledger that is held so.
     pub fn new(store: Rc<dyn Store>) -> Self {
-        Self { store, remembered: Rc::default() }
+        Self { store, lease: LEASE, remembered: Rc::default() }
+    }
+
+    /// The same with leases of this length.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// How long its leases are.
+    pub fn lease(&self) -> Duration {
+        self.lease
     }
 
     /// What holds it.
@@ -168,10 +182,10 @@ impl Ledger {
     ) -> Result<Held, Refusal> {
         let (id, began) = named(record)?;
         // The version alone would let whoever saw the lease take it.
-        if look.standing.taken(now, id).is_some() {
+        if look.standing.taken(now).is_some() {
             return Err(Refusal::Taken);
         }
-        let until = now + LEASE;
+        let until = now + self.lease;
         let key = Key::new(look.spot.partition(), record_key(began, id));
         let mut standing = look.standing.clone();
         standing.lease = Some(Lease { holder: id.to_owned(), until });
@@ -198,7 +212,7 @@ impl Ledger {
         budget: Option<Budget>,
         now: OffsetDateTime,
     ) -> Result<Held, Refusal> {
-        let until = now + LEASE;
+        let until = now + self.lease;
         let mut held = Held { record_version: held.record_version + 1, until, ..held.clone() };
         for _ in 0..3 {
             held.version += 1;
@@ -308,11 +322,10 @@ impl Ledger {
         Ok(after)
     }
 
-    /// The record that was opened for this resource and has no result, if whoever opened it is dead: its lease has ended, or
-    /// it was an earlier try of the asker's own request.
-    pub async fn unfinished(&self, look: &Look, now: OffsetDateTime, asker: &str) -> Result<Option<Item>, Trouble> {
+    /// The record that was opened for this resource and has no result, if whoever opened it is dead: its lease has ended.
+    pub async fn unfinished(&self, look: &Look, now: OffsetDateTime) -> Result<Option<Item>, Trouble> {
         let Some(sk) = &look.standing.unfinished else { return Ok(None) };
-        if look.standing.taken(now, asker).is_some() {
+        if look.standing.taken(now).is_some() {
             return Ok(None);
         }
         self.store.get(&Key::new(look.spot.partition(), sk.as_str())).await

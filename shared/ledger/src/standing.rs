@@ -82,12 +82,9 @@ pub struct Last {
 }
 
 impl Standing {
-    /// The lease in force at this time, unless it is that of an earlier try of the asker's own request: Lambda makes no second
-    /// try before the first has ended.
-    pub fn taken(&self, now: OffsetDateTime, asker: &str) -> Option<&Lease> {
-        let own =
-            |lease: &Lease| lease.holder.strip_prefix(asker).is_some_and(|rest| rest.replace("-again", "").is_empty());
-        self.lease.as_ref().filter(|lease| lease.until > now && !own(lease))
+    /// The lease in force at this time.
+    pub fn taken(&self, now: OffsetDateTime) -> Option<&Lease> {
+        self.lease.as_ref().filter(|lease| lease.until > now)
     }
 
     /// The times that it was brought back since then.

@@ -94,7 +94,7 @@ proptest! {
                 Step::Intend(who) => {
                     let Some(look) = &looks[who] else { continue };
                     // Nobody forgets what a dead one left; see `close`.
-                    if now(ledger.unfinished(look, at(seconds), &id)).unwrap().is_some() {
+                    if now(ledger.unfinished(look, at(seconds))).unwrap().is_some() {
                         continue;
                     }
                     match intend(&ledger, look, &id, seconds) {
@@ -123,7 +123,7 @@ proptest! {
                 Step::Die(who) => (looks[who], helds[who]) = (None, None),
                 Step::Close(who) => {
                     let Some(look) = looks[who].clone() else { continue };
-                    let Some(left) = now(ledger.unfinished(&look, at(seconds), &id)).unwrap() else { continue };
+                    let Some(left) = now(ledger.unfinished(&look, at(seconds))).unwrap() else { continue };
                     let id = left.body["id"].as_str().unwrap().to_owned();
                     if let Ok(after) = now(ledger.close(&look, &left, &record(&id, 0, "closed"), at(100))) {
                         looks[who] = Some(after);

@@ -16,7 +16,7 @@ use crate::record::{Outcome, Record};
 use crate::settings::Settings;
 use aim::Aim;
 use keep::{Holding, Session};
-use ledger::{LEASE, Ledger, Write};
+use ledger::{Ledger, Write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -45,8 +45,8 @@ const PLANS: usize = 3;
 const TURNS: usize = 5;
 /// Waits before a write is tried again that met somebody else's.
 const CONFLICT: &[u64] = &[100, 200, 400, 800, 1600];
-/// So long before the lease ends, the last write is given up: one that is on its way then arrives before it does.
-const MARGIN: Duration = Duration::from_secs(15);
+/// The part of a lease that is left when the last write is given up: one that is on its way then arrives before it ends.
+const MARGIN: f64 = 0.25;
 
 /// What a run knows besides the request.
 #[derive(Clone, Debug)]
@@ -337,7 +337,7 @@ impl<C: Control, K: Cloud<C>> At<'_, C, K> {
 
     /// The lease begins now.
     fn lease(&self) {
-        let ours = LEASE.saturating_sub(MARGIN);
+        let ours = self.run.ledger.map(Ledger::lease).unwrap_or_default().mul_f64(1.0 - MARGIN);
         self.until.set((self.run.deadline.min(Instant::now() + ours), SystemTime::now() + ours));
     }
 

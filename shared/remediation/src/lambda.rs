@@ -54,7 +54,7 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
     let parameters = raw_parameters(variable("SUTURE_PARAMETERS"))?;
     let read = parameters_of::<C>(parameters.as_ref())?;
     Settings::read(variable, None, None)?;
-    let tools = Tools::connect(variable).await;
+    let tools = Tools::connect(variable).await?;
     let cloud = connect(&tools.sdk, read);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Payload>| {
         let here = Here::read(variable, &event.context.invoked_function_arn).map_err(Retry)?;

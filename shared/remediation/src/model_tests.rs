@@ -416,7 +416,7 @@ impl Story {
             assert_eq!(written, 0, "{door} is exempt, and was written to");
         }
         if let Some(stopped) = self.stopped {
-            let late = log.iter().filter(|made| made.at > stopped + LEASE).count();
+            let late = log.iter().filter(|made| made.at > stopped + ledger::LEASE).count();
             assert_eq!(late, 0, "a write more than a minute after everything was stopped");
         }
         let hours = self.store.inner();

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// How long a function, or this process, may take for one resource.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Has a function carry a request out. It is sent once: a second time it would be another request.
 ///
@@ -46,12 +46,15 @@ pub async fn through(session: &Session, function: &str, request: &Value) -> Resu
         Err(error) => {
             let attempt =
                 Attempt { action: "lambda:InvokeFunction", resource: &format_args!("function {}", shown(function)) };
-            let fault = attempt.fault(&error);
-            let then = match fault {
-                Fault::Lost(_) => "; it may have been carried out all the same: suture history shows it",
-                _ => "",
-            };
-            return Err(format!("{fault}{then}"));
+            return Err(match attempt.fault(&error) {
+                Fault::Denied { .. } => {
+                    format!("you may not invoke the function {}; ask for lambda:InvokeFunction on it", shown(function))
+                }
+                fault @ Fault::Lost(_) => {
+                    format!("{fault}; it may have been carried out all the same: suture history shows it")
+                }
+                fault => fault.to_string(),
+            });
         }
     };
     let payload: Value = answer
@@ -95,3 +98,7 @@ fn id() -> String {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("cli-{:x}-{:x}", since.as_micros(), std::process::id())
 }
+
+#[cfg(test)]
+#[path = "carry_tests.rs"]
+mod tests;

@@ -21,8 +21,8 @@ pub struct Arguments {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
-    /// Print the answer as JSON.
-    #[arg(long)]
+    /// Print the answer as JSON, and nothing else.
+    #[arg(long, requires = "yes")]
     json: bool,
     #[command(flatten)]
     which: Which,
@@ -48,7 +48,7 @@ pub async fn run(arguments: Arguments, word: Word) -> Result<bool, String> {
             shown(&arguments.id)
         ));
     };
-    if !arguments.json || !arguments.yes {
+    if !arguments.json {
         plan(&approval);
     }
     if let Some(why) = settled(&approval, OffsetDateTime::now_utc()) {
@@ -63,19 +63,15 @@ pub async fn run(arguments: Arguments, word: Word) -> Result<bool, String> {
         return Ok(false);
     }
     let proof = session.proof(&format!("{verb} {}", approval.id)).await?;
-    let mut request = json!({"mode": verb, "approval": approval.id, "caller": proof});
-    if let Some(reason) = &arguments.reason {
-        request["reason"] = reason.as_str().into();
-    }
-    let answer = match &approval.function {
-        Some(function) => carry::through(&session, function, &request).await?,
-        None => {
-            let control = catalogue::find(&approval.control).ok_or_else(|| {
-                format!("the plan is of the control {}, which this version does not have", shown(&approval.control))
-            })?;
-            let parameters = approval.record.get("parameters").filter(|given| !given.is_null()).cloned();
-            carry::here(&session, control, &request, parameters).await?
-        }
+    let request = json!({"mode": verb, "approval": approval.id, "caller": proof, "reason": arguments.reason});
+    let answer = if let Some(function) = &approval.function {
+        carry::through(&session, function, &request).await?
+    } else {
+        let control = catalogue::find(&approval.control).ok_or_else(|| {
+            format!("the plan is of the control {}, which this version does not have", shown(&approval.control))
+        })?;
+        let parameters = approval.record.get("parameters").filter(|given| !given.is_null()).cloned();
+        carry::here(&session, control, &request, parameters).await?
     };
     if arguments.json {
         println!("{answer}");

@@ -17,8 +17,8 @@ Examples:
       --reason 'the public website, CHG-123' --until 2027-01-31
   suture exempt --control ec2-open-security-group --tag team=web --owner web@clinic.example --reason CHG-124 --until 30d
 
-Every condition that is given must hold. What is tagged as holding health data is never exempt from a control against
-public access, whatever is written here.")]
+Every condition that is given must hold. What is tagged as holding health data is never exempt from a
+control against public access, whatever is written here.")]
 pub struct Arguments {
     /// The control that leaves it alone; every control, if not given.
     #[arg(long)]

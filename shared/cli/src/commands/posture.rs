@@ -19,15 +19,15 @@ Examples:
   suture mode all approve                 those without a mode of their own ask first
   suture mode s3-public-bucket default    back to the mode of all
 
-plan: say what would be written. approve: ask a person first. enforce: write it. What cannot be taken back asks even under
-enforce. docs/operating.md has the whole table.")]
+plan: say what would be written. approve: ask a person first. enforce: write it. What cannot be taken
+back asks even under enforce. docs/operating.md has the whole table.")]
 pub struct Mode {
     /// A control, or all: those that have no mode of their own.
     #[arg(value_name = "CONTROL|all")]
     control: Option<String>,
     /// The mode; default takes the setting away.
-    #[arg(value_parser = ["plan", "approve", "enforce", "default"])]
-    mode: Option<String>,
+    #[arg(value_name = "MODE", value_parser = ["plan", "approve", "enforce", "default"])]
+    set: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -42,8 +42,9 @@ Examples:
   suture tags-exempt
   suture tags-exempt off
 
-Off unless somebody turns it on: whoever can tag a resource could then exempt it. The tag is suture:exempt, and its value
-such as: s3-public-bucket until 2027-01-31 by alice@clinic.example: the open data page")]
+Off unless somebody turns it on: whoever can tag a resource could then exempt it. The tag is
+suture:exempt, and its value such as
+  s3-public-bucket until 2027-01-31 by alice@clinic.example: the open data page")]
 pub struct TagsExempt {
     /// Whether they can.
     #[arg(value_parser = ["on", "off"])]
@@ -83,7 +84,7 @@ pub async fn mode(arguments: Mode) -> Result<bool, String> {
         known(one)?;
     }
     let session = Session::open(&arguments.which).await?;
-    let posture = match &arguments.mode {
+    let posture = match &arguments.set {
         None => session.ledger.deployment().await.map_err(trouble)?.posture.clone(),
         Some(mode) => {
             let mode = Live::parse(mode);
@@ -105,7 +106,7 @@ pub async fn mode(arguments: Mode) -> Result<bool, String> {
     } else {
         print_modes(&posture, one);
     }
-    if arguments.mode.is_some()
+    if arguments.set.is_some()
         && let Some(stop) = &posture.stop
     {
         eprintln!(
@@ -138,7 +139,7 @@ pub fn print_modes(posture: &Posture, one: Option<&str>) {
     if one.is_none() && posture.mode.is_none() {
         println!(
             "{}",
-            show::faint("as deployed: the template's parameter Mode, which is plan unless somebody set it.")
+            show::faint("as deployed: the template's parameter Mode, or SUTURE_MODE; plan unless somebody set it.")
         );
     }
 }

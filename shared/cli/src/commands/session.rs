@@ -129,6 +129,12 @@ impl Session {
         Ok(Self { place, ledger, sdk })
     }
 
+    /// One over these.
+    #[cfg(test)]
+    pub fn with(place: Place, ledger: Ledger, sdk: SdkConfig) -> Self {
+        Self { place, ledger, sdk: OnceCell::new_with(Some(sdk)) }
+    }
+
     /// AWS.
     pub async fn sdk(&self) -> &SdkConfig {
         aws(&self.sdk).await

@@ -22,8 +22,9 @@ Examples:
   suture undo record.json --yes
   suture undo 8c9e1f6a-1ab0-4000-8000-000000000007-1 --override moved-on
 
-The resource is looked at first. If it was changed since, the undo is refused, unless moved-on is overridden. With a
-deployment's ledger, the deployment's own function takes it back; otherwise this process does, with your permissions.")]
+The resource is looked at first. If it was changed since, the undo is refused, unless moved-on is
+overridden. With a deployment's ledger, the deployment's own function takes it back; otherwise this
+process does, with your permissions.")]
 pub struct Arguments {
     /// The record: its id, or a file that holds it (a record, a piece of evidence, or an answer with one record); - for
     /// standard input.
@@ -46,8 +47,8 @@ pub struct Arguments {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
-    /// Print the answer as JSON.
-    #[arg(long)]
+    /// Print the answer as JSON, and nothing else.
+    #[arg(long, requires = "yes")]
     json: bool,
     #[command(flatten)]
     which: Which,
@@ -84,30 +85,29 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
         return Ok(false);
     }
     let function = function(&arguments, &session.place);
-    if !arguments.json || !arguments.yes {
+    if !arguments.json {
         plan(&record, &arguments, function.as_deref());
     }
     if !asking::goes_on("Take it back?", arguments.yes)? {
         return Ok(false);
     }
     let id = record.get("id").and_then(Value::as_str).unwrap_or_default();
-    let mut request = json!({"mode": "undo", "record": sent, "override": arguments.overrides});
-    request["caller"] = session.proof(&format!("undo {id}")).await?.into();
-    if let Some(reason) = &arguments.reason {
-        request["reason"] = reason.as_str().into();
-    }
-    if let Some(hours) = arguments.leave_alone {
-        request["leave_alone_hours"] = hours.into();
-    }
-    let answer = match function {
-        Some(function) => carry::through(&session, &function, &request).await?,
-        None => {
-            let task = ::undo::task(request, Some(&session.ledger)).await;
-            let ::undo::Task { control, request, parameters } = task.map_err(|unable| match unable {
-                Unable::Rejected(why) | Unable::Later(why) => why,
-            })?;
-            carry::here(&session, control, &request, parameters).await?
-        }
+    let request = json!({
+        "mode": "undo",
+        "record": sent,
+        "override": arguments.overrides,
+        "reason": arguments.reason,
+        "leave_alone_hours": arguments.leave_alone,
+        "caller": session.proof(&format!("undo {id}")).await?,
+    });
+    let answer = if let Some(function) = function {
+        carry::through(&session, &function, &request).await?
+    } else {
+        let task = ::undo::task(request, Some(&session.ledger)).await;
+        let ::undo::Task { control, request, parameters } = task.map_err(|unable| match unable {
+            Unable::Rejected(why) | Unable::Later(why) => why,
+        })?;
+        carry::here(&session, control, &request, parameters).await?
     };
     if arguments.json {
         println!("{answer}");
@@ -160,7 +160,7 @@ fn named(given: &str) -> Result<Named, String> {
     let bytes = bytes.map_err(|error| format!("the record {} cannot be read: {}", shown(given), error.kind()))?;
     let value: Value = serde_json::from_slice(&bytes)
         .map_err(|_| format!("{} is no JSON; pass a record as it was printed, or its id", shown(given)))?;
-    whole(value).map(Named::Whole)
+    whole(&value).map(Named::Whole)
 }
 
 fn read(from: impl Read) -> std::io::Result<Vec<u8>> {
@@ -170,11 +170,11 @@ fn read(from: impl Read) -> std::io::Result<Vec<u8>> {
 }
 
 /// The record in a record, a piece of evidence, a line of a log or an answer.
-fn whole(value: Value) -> Result<Value, String> {
+fn whole(value: &Value) -> Result<Value, String> {
     let is_record = |value: &Value| value.get("control").is_some() && value.get("outcome").is_some();
     let mut inside = [value.get("record"), value.pointer("/records/0")].into_iter().flatten();
-    let found = if is_record(&value) { Some(&value) } else { inside.find(|inside| is_record(inside)) };
-    if list(&value, "/records").len() > 1 {
+    let found = if is_record(value) { Some(value) } else { inside.find(|inside| is_record(inside)) };
+    if list(value, "/records").len() > 1 {
         return Err("there are several records in it; pass one, or its id".to_owned());
     }
     found.cloned().ok_or_else(|| "there is no record in it; pass a record as it was printed, or its id".to_owned())
@@ -193,10 +193,10 @@ mod tests {
             json!({"control": "s3-public-bucket", "records": [record]}),
             json!({"level": "INFO", "message": "…", "record": record}),
         ] {
-            assert_eq!(whole(holds.clone()), Ok(record.clone()), "{holds}");
+            assert_eq!(whole(&holds), Ok(record.clone()), "{holds}");
         }
         for wrong in [json!([]), json!({"records": [record, record]}), json!({"record": "r-1"}), json!("r-1")] {
-            assert!(whole(wrong.clone()).is_err(), "{wrong}");
+            assert!(whole(&wrong).is_err(), "{wrong}");
         }
     }
 

@@ -17,8 +17,9 @@ Examples:
   suture verify-evidence ./downloaded
   suture verify-evidence                  the evidence of your own ledger in a file
 
-Ends with 0 if it is sound, 1 if it is not, 2 if it could not be checked. Without a ledger nothing shows whether pieces
-are missing at the end: keep what it prints, and compare next time. docs/evidence.md says how to check by hand.")]
+Ends with 0 if it is sound, 1 if it is not, 2 if it could not be checked. Without a ledger nothing
+shows whether pieces are missing at the end: keep what it prints, and compare next time.
+docs/evidence.md says how to check by hand.")]
 pub struct Arguments {
     /// Where the evidence is: s3://BUCKET, or a folder.
     #[arg(value_name = "s3://BUCKET|FOLDER")]

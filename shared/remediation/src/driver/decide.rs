@@ -68,7 +68,7 @@ impl Session {
             return Err(refusal.into());
         }
         guards(request, record)?;
-        if look.standing.taken(at.run.clock(), &at.run.id).is_some() {
+        if look.standing.taken(at.run.clock()).is_some() {
             return Ok(Vec::new()); // the intent will meet it, and wait
         }
         let mut also = Vec::new();

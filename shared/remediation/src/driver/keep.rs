@@ -132,7 +132,7 @@ impl Session {
             return Holding::Not(unledgered(&Trouble::lasting("it was not read")));
         };
         let now = at.run.clock();
-        if self.held.is_none() && look.standing.taken(now, &at.run.id).is_some() {
+        if self.held.is_none() && look.standing.taken(now).is_some() {
             return Holding::Taken;
         }
         let limits = &at.run.settings.limits;
@@ -199,7 +199,7 @@ impl Session {
                 break;
             }
             let look = within(at.run, ledger.look_again(&spot(at))).await.map_err(|trouble| unledgered(&trouble))?;
-            let taken = look.standing.taken(at.run.clock(), &at.run.id).is_some();
+            let taken = look.standing.taken(at.run.clock()).is_some();
             self.look = Some(Ok(look));
             if !taken {
                 return Ok(());
@@ -336,7 +336,7 @@ async fn recover<C: Control>(
     now: Option<&C::State>,
     record: &mut Record,
 ) -> Result<Option<Look>, Trouble> {
-    let Some(item) = within(run, ledger.unfinished(look, run.clock(), &run.id)).await? else { return Ok(None) };
+    let Some(item) = within(run, ledger.unfinished(look, run.clock())).await? else { return Ok(None) };
     let mut body = item.body.clone();
     let state = |field: &str| body.get(field).and_then(|state| C::State::deserialize(state).ok());
     let same = |state: Option<C::State>| state.zip(now).is_some_and(|(state, now)| C::changes(now, &state).is_empty());

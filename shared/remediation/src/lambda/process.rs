@@ -9,7 +9,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
-use ledger::{Dynamo, Ledger};
+use ledger::{Dynamo, LEASE, Ledger};
 use std::rc::Rc;
 use std::time::Duration;
 use triggers::ids::{AccountId, Region};
@@ -33,12 +33,23 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// What the environment says: the ledger is the DynamoDB table that `SUTURE_LEDGER` names.
-    pub async fn connect(variable: impl Fn(&str) -> Option<String>) -> Self {
+    /// What the environment says: the ledger is the DynamoDB table that `SUTURE_LEDGER` names, and its leases have
+    /// `SUTURE_LEASE_SECONDS` (60 if nothing is said; shorter where Lambda's retries come sooner than in AWS).
+    ///
+    /// # Errors
+    /// A number of seconds that is none.
+    pub async fn connect(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let set = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let lease = match set("SUTURE_LEASE_SECONDS") {
+            None => LEASE,
+            Some(seconds) => match seconds.parse() {
+                Ok(seconds @ 1..=900) => Duration::from_secs(seconds),
+                _ => return Err("SUTURE_LEASE_SECONDS is no number of seconds from 1 to 900".to_owned()),
+            },
+        };
         let sdk = sdk_config().await;
-        let table = variable("SUTURE_LEDGER").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        let ledger = table.map(|table| Ledger::new(Rc::new(Dynamo::new(&sdk, table))));
-        Self::with(sdk, ledger)
+        let ledger = set("SUTURE_LEDGER").map(|table| Ledger::new(Rc::new(Dynamo::new(&sdk, table))).with_lease(lease));
+        Ok(Self::with(sdk, ledger))
     }
 
     /// These.
