@@ -10,14 +10,14 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use system_tests::{PATIENCE, folders, workspace};
+use system_tests::{PATIENCE, folders, own_folders, workspace};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
 /// The command's binary, and beside it the functions, so that no test waits for a build but here.
 async fn suture() -> PathBuf {
-    let packages = [folders(), vec!["suture".to_owned()]].concat();
+    let packages = [folders(), own_folders(), vec!["suture".to_owned()]].concat();
     let built = lab::programs::build(&workspace(), &packages, false).await.unwrap();
     built["suture"].path.clone()
 }
@@ -100,6 +100,10 @@ fn stat(pid: u32) -> Option<Vec<String>> {
     (fields[0] != "Z").then_some(fields)
 }
 
+fn to_the_ledger(call: &Value) -> bool {
+    call["service"] == "dynamodb"
+}
+
 #[tokio::test]
 async fn the_demo_works() {
     let (code, out, errors) = run(&["demo", "--json"]).await;
@@ -112,14 +116,17 @@ async fn the_demo_works() {
     // After the story of one bucket, each control has its turn.
     let of = |step: &Value| step["invocation"]["function"].as_str().unwrap().to_owned();
     let played: BTreeSet<_> = steps.iter().map(of).collect();
-    assert_eq!(played, folders().into_iter().collect());
+    assert_eq!(played, folders().into_iter().chain(["undo".to_owned()]).collect());
     for step in steps {
         assert_eq!(step["ok"], true, "{step}");
         let checks = step["checks"].as_array().unwrap();
         assert!(!checks.is_empty() && checks.iter().all(|check| check["seen"] == true), "{step}");
     }
     let calls = steps[1]["invocation"]["calls"].as_array().unwrap();
-    assert_eq!(calls.iter().filter(|call| call["writes"] == true).count(), 1, "{calls:?}");
+    let writes = |of: fn(&Value) -> bool| calls.iter().filter(|call| call["writes"] == true && of(call)).count();
+    assert_eq!(writes(to_the_ledger), 2, "what it is about to do, and what became of it: {calls:?}");
+    assert_eq!(writes(|call| !to_the_ledger(call)), 1, "{calls:?}");
+    assert!(steps[1]["checks"].to_string().contains("it made 1 write, and 2 to the ledger"), "{}", steps[1]);
     assert!(calls.iter().all(|call| call["caller"]["type"] == "role"), "{calls:?}");
 
     // For people, without colours in a pipe.
@@ -135,11 +142,10 @@ async fn the_lab_fixes_what_is_opened_and_ends_when_told() {
         assert_eq!(lab.call(Method::DELETE, "/clinic-scans?publicAccessBlock").await, 204);
         let invocation = lab.invocation().await;
         assert_eq!(invocation["answer"]["records"][0]["outcome"], "fixed", "{invocation}");
-        assert_eq!(
-            invocation["calls"].as_array().unwrap().len(),
-            6,
-            "one more than usual, for the fault: {invocation}"
-        );
+        let calls = invocation["calls"].as_array().unwrap();
+        let ledger = calls.iter().filter(|call| to_the_ledger(call)).count();
+        assert_eq!(calls.len() - ledger, 6, "one more than usual, for the fault: {invocation}");
+        assert_eq!(ledger, 4, "two reads, the intent and the result: {invocation}");
         assert_eq!(lab.call(Method::GET, "/clinic-scans?publicAccessBlock").await, 200);
         let children = lab.children();
         assert!(children.len() >= 2, "moto and the functions that were woken");
@@ -207,7 +213,7 @@ async fn what_cannot_be_started_is_told_in_a_sentence() {
         (vec!["lab", "--port", "0", "--parameter", "PublicWebsites=maybe"], "is not one of refuse, close"),
         (vec!["lab", "--fault", "s3:PutPublicAccessBlock=explode"], "is no fault; write it like"),
         (vec!["lab", "--parameter", "Mode"], "NAME=VALUE"),
-        (vec!["lab", "--mode", "wild"], "possible values: plan, enforce"),
+        (vec!["lab", "--mode", "wild"], "possible values: plan, approve, enforce"),
     ] {
         let (code, out, errors) = run(&arguments).await;
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {errors}");

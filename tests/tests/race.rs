@@ -142,6 +142,7 @@ fn a_bucket_that_is_opened_again_and_again_has_one_writer_at_a_time() {
         let bucket = open_bucket(lab, "scans").await;
         let target = format!("/{bucket}?publicAccessBlock");
         let mut happenings = lab.listen();
+        let mut all = lab.listen();
         for number in 0..MANY {
             send(lab, FUNCTION, &opened(&bucket, number));
         }
@@ -164,7 +165,32 @@ fn a_bucket_that_is_opened_again_and_again_has_one_writer_at_a_time() {
         settled(lab).await;
         assert_eq!(settings(lab, &bucket).await, Some(SETTINGS.to_vec()));
         let writes = writes_to(lab, Some(&bucket));
-        println!("{} writes, {:?}", writes.len(), story(lab, &bucket).await);
+        while let Ok(h) = all.try_recv() {
+            if let Happening::Invocation(r) = h
+                && r.function == FUNCTION
+            {
+                for l in &r.log {
+                    let v: Value = serde_json::from_str(l).unwrap_or_default();
+                    let rec = &v["record"];
+                    if rec["outcome"] != "compliant" {
+                        println!(
+                            "  {} try {} {:?}: {} {} | {} {} {}",
+                            r.request_id,
+                            r.attempt,
+                            r.duration,
+                            rec["id"],
+                            v["message"],
+                            rec["outcome"],
+                            rec["notes"],
+                            rec["took_ms"]
+                        );
+                    }
+                }
+            }
+        }
+        for record in records_of(lab, &bucket).await {
+            println!("{} {} {} took {}", record["id"], record["outcome"], record["why"], record["took_ms"]);
+        }
         assert!(writes.len() >= 5 && one_after_another(&writes), "two writers at a time");
         let made = |record: &Value| record["changes"].as_array().unwrap().len();
         let records = records_of(lab, &bucket).await;

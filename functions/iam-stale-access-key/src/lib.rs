@@ -273,6 +273,10 @@ impl Control for StaleAccessKey {
     }
 
     /// Only the keys that the fix deactivated: somebody may have switched off another one since, and for a reason.
+    fn lasting(state: &State) -> State {
+        State { at: OffsetDateTime::UNIX_EPOCH, ..state.clone() }
+    }
+
     fn restored(before: &State) -> State {
         let gone: Vec<Key> = before.keys.iter().filter(|key| before.is_to_go(key)).cloned().collect();
         if gone.is_empty() { before.clone() } else { State { keys: gone, ..before.clone() } }

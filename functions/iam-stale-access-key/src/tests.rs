@@ -311,3 +311,13 @@ fn targets_are_users_by_any_of_their_names() {
         assert!(StaleAccessKey::target(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_day_later_it_is_the_same_plan_and_with_another_key_it_is_not() {
+    let (lasting, stale) = (StaleAccessKey::lasting, || state(&[key(1, 400, used(200))]));
+    let later = State { at: stale().at + Duration::DAY, ..stale() };
+    assert_ne!(later, stale());
+    assert_eq!(lasting(&later), lasting(&stale()));
+    let other = State { keys: vec![key(2, 400, used(200))], ..stale() };
+    assert_ne!(lasting(&other), lasting(&stale()));
+}

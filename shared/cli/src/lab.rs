@@ -5,7 +5,7 @@ use crate::show::{self, Progress};
 use ::lab::Lab;
 use ::lab::call::Caller;
 use ::lab::faults::Fault;
-use ::lab::gateway::Happening;
+use ::lab::gateway::{Happened, Happening};
 use ::lab::quirks::QUIRKS;
 use ::lab::runtime::Report;
 use anstream::println;
@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS")]
     also_at: Option<std::net::IpAddr>,
     /// What the functions do about drift.
-    #[arg(long, default_value = "enforce", value_parser = ["plan", "enforce"])]
+    #[arg(long, default_value = "enforce", value_parser = ["plan", "approve", "enforce"])]
     mode: String,
     /// Something that goes wrong; may be given several times.
     #[arg(long, value_name = "SERVICE:OPERATION=KIND")]
@@ -68,7 +68,11 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let progress = Progress::start();
     let deployment = Deployment {
-        mode: if arguments.mode == "plan" { "plan" } else { "enforce" },
+        mode: match arguments.mode.as_str() {
+            "plan" => "plan",
+            "approve" => "approve",
+            _ => "enforce",
+        },
         parameters: arguments.parameter,
         port: arguments.port,
         faults: arguments.fault,
@@ -111,7 +115,9 @@ fn greet(lab: &Lab, mode: &str) {
     let endpoint = lab.endpoint();
     println!("{} at {}, account {}", show::head("A local AWS"), show::good(&endpoint), ::lab::call::ACCOUNT);
     for function in lab.gateway.functions.names() {
-        println!("  function {} in mode {mode}", show::head(function));
+        // Suture's own functions have no mode: their names are single words.
+        let mode = if function.contains('-') { format!(" in mode {mode}") } else { String::new() };
+        println!("  function {}{mode}", show::head(function));
     }
     println!("  buckets clinic-scans (health data), clinic-billing, clinic-website (public on purpose)");
     println!("\nOpen a bucket from another terminal:\n");
@@ -146,7 +152,7 @@ fn print(happening: &Happening) {
 }
 
 /// An invocation in a line for each record: which function, what it did, how long it took, the most memory that its
-/// process has used, and with which calls.
+/// process has used, and with which calls; those to the ledger by themselves.
 pub fn told(report: &Report) -> String {
     let cold = report.init.map_or(String::new(), |init| format!(", cold start {}", show::ms(init)));
     let attempt = if report.attempt > 1 { format!(", try {}", report.attempt) } else { String::new() };
@@ -168,11 +174,21 @@ pub fn told(report: &Report) -> String {
         let _ =
             writeln!(text, "  {name} {} in {time}: {}: {}", show::bad("error"), error.error_type, error.error_message);
     }
-    let calls: Vec<_> =
-        report.calls.iter().map(|call| format!("{} {}", call.name(), show::ms(call.duration))).collect();
-    let _ =
-        write!(text, "    {}", show::faint(if calls.is_empty() { "no AWS call".to_owned() } else { calls.join(", ") }));
+    if text.is_empty() {
+        let _ = writeln!(text, "  {name} in {time}");
+    }
+    let (ledger, own): (Vec<_>, Vec<_>) = report.calls.iter().partition(|call| of_the_ledger(call));
+    let own: Vec<_> = own.iter().map(|call| format!("{} {}", call.name(), show::ms(call.duration))).collect();
+    let ledger: Vec<_> = ledger.iter().map(|call| format!("{} {}", call.operation, show::ms(call.duration))).collect();
+    let own = if own.is_empty() { "no AWS call".to_owned() } else { own.join(", ") };
+    let ledger = if ledger.is_empty() { String::new() } else { format!("; to the ledger {}", ledger.join(", ")) };
+    let _ = write!(text, "    {}", show::faint(format!("{own}{ledger}")));
     text
+}
+
+/// Whether a call is one to the ledger: the engine's own, and the same for every control.
+pub fn of_the_ledger(call: &Happened) -> bool {
+    call.service == "dynamodb"
 }
 
 fn print_json(happening: &Happening) {

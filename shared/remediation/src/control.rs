@@ -230,6 +230,12 @@ pub trait Control: 'static {
         before.clone()
     }
 
+    /// `state` without what changes by itself, such as the time of the look: what tells whether two looks saw the same. A plan
+    /// that was approved is good for the same state alone, and a sweep does not say the same every day.
+    fn lasting(state: &Self::State) -> Self::State {
+        state.clone()
+    }
+
     /// What the step from `from` to `to` would break.
     fn risks(_from: &Self::State, _to: &Self::State) -> Vec<Risk> {
         Vec::new()

@@ -234,6 +234,9 @@ impl Control for StreetDoors {
     fn changes(from: &Door, to: &Door) -> Vec<Turn> {
         Doors::changes(from, to)
     }
+    fn lasting(door: &Door) -> Door {
+        Door { blocked: false, ..door.clone() } // people come and go
+    }
 }
 
 struct Street(House);
@@ -626,4 +629,22 @@ async fn one_of_many_asks_the_ledger_only_where_it_has_drifted() {
     };
     assert_eq!((go(&House::new(SHUT, [])).await, clinic.store.calls()), (Outcome::Compliant, 0));
     assert_eq!((go(&House::new(OPEN, [])).await, clinic.store.calls()), (Outcome::Fixed, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_by_itself_makes_no_other_plan_and_is_not_said_again() {
+    let clinic = Clinic::new();
+    clinic.posture(|posture| posture.mode = Some(Mode::Approve)).await;
+    let go = async |id: &str, request: Request<StreetDoors>, door: Door| {
+        let minute = Duration::from_mins(1);
+        let house = Street(House::new(door, []));
+        kept_as(id, now(), &house, &request, &clinic.settings, &clinic.ledger, minute).await
+    };
+    let blocked = Door { blocked: true, ..OPEN };
+    let asked = go("r-1", street(event("e-1")), OPEN).await;
+    let again = go("r-2", street(event("e-1")), blocked.clone()).await;
+    assert_eq!(again.approval, asked.approval);
+    assert_eq!(clinic.outcomes().len(), 1);
+    let yes = approve(&clinic, &asked).await;
+    assert_eq!(go("r-3", street(yes), blocked).await.outcome, Outcome::Fixed);
 }

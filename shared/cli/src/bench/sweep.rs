@@ -2,6 +2,7 @@
 //! drifted, while AWS throttles one call in twenty. It measures and prints; it asserts nothing.
 
 use crate::account::HOME_REGION;
+use crate::lab::of_the_ledger;
 use crate::show::{self, Progress};
 use ::lab::gateway::Happened;
 use ::lab::runtime::{Program, Report};
@@ -61,6 +62,7 @@ struct Measured {
     outcomes: Value,
     seconds: f64,
     calls: usize,
+    ledger: usize,
     failed: usize,
     writes: usize,
     written_twice: usize,
@@ -97,7 +99,7 @@ async fn one(kind: &Kind, count: usize, programs: BTreeMap<String, Program>) -> 
         port: 0,
         template: programs::workspace()?.join("template.yaml"),
         programs,
-        parameters: BTreeMap::from([("Mode".to_owned(), "enforce".to_owned())]),
+        parameters: super::unbounded(),
         faults: Vec::new(),
         retry_after: [Duration::ZERO; 2],
     };
@@ -125,7 +127,7 @@ fn measured(kind: &Kind, count: usize, report: &Report) -> Result<Measured, Stri
         return Err(format!("{}: {why}", kind.control));
     }
     let made: Vec<&Happened> = report.calls.iter().filter(|call| (200..400).contains(&call.status)).collect();
-    let writes: Vec<_> = made.iter().filter(|call| call.writes).collect();
+    let writes: Vec<_> = made.iter().filter(|call| call.writes && !of_the_ledger(call)).collect();
     let named: Vec<_> = writes.iter().filter(|call| call.resource.is_some()).collect();
     let distinct: BTreeSet<_> = named.iter().map(|call| (call.name(), call.resource.clone())).collect();
     Ok(Measured {
@@ -135,6 +137,7 @@ fn measured(kind: &Kind, count: usize, report: &Report) -> Result<Measured, Stri
         outcomes: swept.get("outcomes").cloned().unwrap_or_default(),
         seconds: report.duration.as_secs_f64(),
         calls: report.calls.len(),
+        ledger: report.calls.iter().filter(|call| of_the_ledger(call)).count(),
         failed: report.calls.len() - made.len(),
         writes: writes.len(),
         written_twice: named.len() - distinct.len(),
@@ -165,6 +168,7 @@ fn to_json(measured: &Measured) -> Value {
         "outcomes": measured.outcomes,
         "seconds": measured.seconds,
         "calls": measured.calls,
+        "calls_to_the_ledger": measured.ledger,
         "calls_that_failed": measured.failed,
         "writes": measured.writes,
         "written_twice": measured.written_twice,
@@ -186,7 +190,7 @@ fn print(all: &[Measured]) {
             measured.outcomes.to_string().replace(['{', '}', '"'], ""),
             format!("{:.1} s", measured.seconds),
             format!("{:.1} s", measured.seconds * 1000.0 / measured.count as f64),
-            format!("{} ({} failed)", measured.calls, measured.failed),
+            format!("{} ({} to the ledger, {} failed)", measured.calls, measured.ledger, measured.failed),
             measured.in_flight.to_string(),
             measured.written_twice.to_string(),
             format!("{:.1} MiB", measured.peak_memory_kib as f64 / 1024.0),

@@ -22,7 +22,7 @@ pub struct Scene {
 }
 
 /// In the order in which they are played.
-pub const SCENES: [Scene; 10] = [
+pub const SCENES: [Scene; 11] = [
     Scene { control: "s3-public-policy", play: |lab, alice, quiet| Box::pin(policy(lab, alice, quiet)) },
     Scene { control: "s3-public-acl", play: |lab, alice, quiet| Box::pin(acl(lab, alice, quiet)) },
     Scene { control: "s3-public-account", play: |lab, alice, quiet| Box::pin(account(lab, alice, quiet)) },
@@ -36,6 +36,7 @@ pub const SCENES: [Scene; 10] = [
         control: "ec2-quarantine-security-group",
         play: |lab, alice, quiet| Box::pin(quarantine(lab, alice, quiet)),
     },
+    Scene { control: "suture-tampering", play: |lab, alice, quiet| Box::pin(tampering(lab, alice, quiet)) },
 ];
 
 /// Plays a scene.
@@ -276,12 +277,29 @@ async fn quarantine(lab: &Lab, _: &Client, quiet: &Client) -> Result<Step, Strin
     let left = now.texts("groupId");
     step.see("read independently: it has left its group", !left.is_empty() && !left.contains(&id));
     let undo = json!({"mode": "undo", "record": step.record(), "reason": "INC-123 is over"});
-    let released = lab.invoke("ec2-quarantine-security-group", &undo).await?;
+    let released = lab.invoke(super::UNDO, &undo).await?;
     let outcome = released.json().pointer("/records/0/outcome").cloned().unwrap_or_default();
     let now = quiet.must_query("ec2", "DescribeNetworkInterfaces", &interfaces).await?;
     step.see(
         "released by its record, it is back in its group",
         outcome == "undone" && now.texts("groupId").contains(&id),
     );
+    Ok(step)
+}
+
+async fn tampering(lab: &Lab, alice: &Client, quiet: &Client) -> Result<Step, String> {
+    let pattern = json!({"source": ["aws.s3"]}).to_string();
+    let rule = json!({"Name": "suture-s3-public-bucket", "EventPattern": pattern, "State": "ENABLED"});
+    quiet.must_json("events", "PutRule", &rule).await?;
+    let name = json!({"Name": "suture-s3-public-bucket"});
+    let doing = alice.must_json("events", "DisableRule", &name);
+    let report = event_of(lab, "suture-tampering", doing).await?;
+    let title =
+        "alice disables the rule that wakes s3-public-bucket. Suture repairs nothing of its own, and tells of it";
+    let mut step = Step::new("tampering", title, Some(report));
+    step.see_outcome("refused");
+    step.see_writes(0);
+    let why = step.record().get("why").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    step.see("it names who did what", why.contains("alice") && why.contains("DisableRule"));
     Ok(step)
 }

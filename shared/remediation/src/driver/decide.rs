@@ -10,6 +10,8 @@ use crate::gate::{self, Refusal};
 use crate::record::{Approved, Exempted, Outcome, Record};
 use crate::settings::Mode;
 use ledger::{Approval, ApprovalState, Covers, Exemption, Ledger, Look, TAG, Trouble, Write};
+use serde::Deserialize;
+use serde_json::Value;
 use triggers::ids::shown;
 
 /// The reason of an exemption that an undo makes, where the request gave none.
@@ -92,7 +94,7 @@ impl Session {
     /// Stores the plan for a person to approve.
     async fn ask<C: Control, K: Cloud<C>>(&mut self, at: &At<'_, C, K>, look: &Look, record: &mut Record) -> End {
         let Some(ledger) = at.run.ledger else { return unledgered(&Trouble::lasting("there is none")) };
-        let digest = Approval::digest_of(&look.spot, record.before.as_ref(), &record.changes);
+        let digest = Approval::digest_of(&look.spot, lasting::<C>(record).as_ref(), &record.changes);
         let id = Approval::id_of(&digest);
         let known = match within(at.run, ledger.approval(&id)).await {
             Ok(known) => known,
@@ -162,6 +164,12 @@ fn managed_by(tags: &[(String, String)]) -> Option<String> {
 async fn plan<C: Control, K: Cloud<C>>(at: &At<'_, C, K>, changes: &[C::Change], record: &Record) -> End {
     let allowed = at.rehearse(changes).await;
     end(Outcome::Planned, planned(changes.len(), record, &allowed))
+}
+
+/// The state that was found, without what changes by itself.
+pub(super) fn lasting<C: Control>(record: &Record) -> Option<Value> {
+    let before = record.before.as_ref()?;
+    Some(C::State::deserialize(before).map_or_else(|_| before.clone(), |state| value(&C::lasting(&state))))
 }
 
 /// Whether the resource is tagged as holding health data.
@@ -292,7 +300,7 @@ fn approved<C: Control, K>(
         }
         .into());
     }
-    if Approval::digest_of(&look.spot, record.before.as_ref(), &record.changes) != approval.digest {
+    if Approval::digest_of(&look.spot, lasting::<C>(record).as_ref(), &record.changes) != approval.digest {
         return Ok(None);
     }
     approval.state = ApprovalState::Approved;

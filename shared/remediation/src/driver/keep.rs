@@ -2,7 +2,7 @@
 //! death in between comes to.
 
 use super::aim::Aim;
-use super::decide::not_what_was_approved;
+use super::decide::{lasting, not_what_was_approved};
 use super::{At, End, Run, end, pause, value};
 use crate::control::{Cloud, Control, Scope};
 use crate::event::{Order, Request};
@@ -258,7 +258,7 @@ impl Session {
                 }
             }
         };
-        let (noted, says) = (value(record), says(record));
+        let (noted, says) = (value(record), says::<C>(record));
         match within_refusal(run, ledger.note(&look, &noted, &says, self.also, run.clock())).await {
             Ok(Noted::New | Noted::Known) | Err(ledger::Refusal::Also) => {}
             Err(ledger::Refusal::Trouble(trouble)) => missed(record, &trouble.to_string()),
@@ -306,14 +306,14 @@ fn worth_noting<C: Control>(request: &Request<C>, record: &Record) -> bool {
 }
 
 /// What a record comes to, for telling whether it was said before. A gate that is shut is shut, whatever knocks.
-fn says(record: &Record) -> Value {
+fn says<C: Control>(record: &Record) -> Value {
     let by = record.refused_by.as_deref();
     if matches!(by, Some("kill-switch" | "flapping" | "budget" | "account" | "region")) {
         return json!([record.outcome, by]);
     }
     let event = record.cause.as_ref().and_then(|cause| cause.event_id.as_deref());
     let asked = record.approval.as_ref().map(|asked| (&asked.id, asked.expires.unix_timestamp()));
-    json!([record.outcome, by, record.before, record.changes, asked, event])
+    json!([record.outcome, by, lasting::<C>(record), record.changes, asked, event])
 }
 
 /// A text from outside as it can be kept: short, and without anything that is not to be seen.
