@@ -4,7 +4,7 @@ use super::*;
 use crate::control::Hindrance;
 use crate::control::{About, Safety};
 use crate::laws;
-use crate::toy::Name;
+use crate::toy::{Name, doors};
 use proptest::prelude::*;
 
 fn doors() -> impl Strategy<Value = Door> {
@@ -233,42 +233,11 @@ fn a_broken_control_is_found_out() {
 /// A control whose writes are final.
 struct Final;
 
-impl Control for Final {
-    const ABOUT: About = About { id: "final", safety: Safety::Irreversible, ..Doors::ABOUT };
-    type Target = Name;
-    type Parameters = ();
-    type State = Door;
-    type Change = Turn;
-    fn target(name: &str) -> Result<Name, String> {
-        Doors::target(name)
-    }
-    fn desired(door: &Door) -> Door {
-        Doors::desired(door)
-    }
-    fn changes(from: &Door, to: &Door) -> Vec<Turn> {
-        Doors::changes(from, to)
-    }
-}
+doors!(Final, About { id: "final", safety: Safety::Irreversible, ..Doors::ABOUT });
 
 #[test]
 fn what_cannot_be_taken_back_never_runs_unattended() {
-    let of = |order| {
-        let Request { place, named, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides, .. } =
-            request();
-        Request::<Final> {
-            place,
-            named,
-            order,
-            trigger,
-            cause,
-            call,
-            rule,
-            announces_drift,
-            reason,
-            asked_by,
-            overrides,
-        }
-    };
+    let of = |order| crate::toy::of::<Final>(Request { order, ..request() });
     let settings = crate::toy::settings(Mode::Enforce);
     assert_eq!(gate::mode(&of(Order::Fix(None)), &settings, None), Ok(Mode::Approve));
     assert_eq!(gate::mode(&of(Order::Fix(Some(Mode::Enforce))), &settings, None), Ok(Mode::Enforce));

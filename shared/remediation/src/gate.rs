@@ -136,7 +136,7 @@ pub fn overridden<C: Control>(request: &Request<C>, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::About;
-    use crate::toy::{Door, Doors, Name, OURS, THEIRS, Turn, account, manual, region, request, settings};
+    use crate::toy::{Door, Doors, Name, OURS, THEIRS, Turn, account, doors, manual, region, request, settings};
 
     #[test]
     fn a_place_is_ours_or_refused_by_name() {
@@ -185,53 +185,14 @@ mod tests {
     /// Doors whose calls do not say whose house they mean.
     struct AtHome;
 
-    impl Control for AtHome {
-        const ABOUT: About = About { id: "at-home", names_account: false, scope: Scope::Global, ..Doors::ABOUT };
-        type Target = Name;
-        type Parameters = ();
-        type State = Door;
-        type Change = Turn;
-        fn target(name: &str) -> Result<Name, String> {
-            Doors::target(name)
-        }
-        fn desired(door: &Door) -> Door {
-            Doors::desired(door)
-        }
-        fn changes(from: &Door, to: &Door) -> Vec<Turn> {
-            Doors::changes(from, to)
-        }
-    }
+    doors!(AtHome, About { id: "at-home", names_account: false, scope: Scope::Global, ..Doors::ABOUT });
 
     #[test]
     fn where_calls_name_no_account_only_our_own_is_meant() {
         let of = |id: &str, at: &str| {
-            let Request {
-                place,
-                named,
-                order,
-                trigger,
-                cause,
-                call,
-                rule,
-                announces_drift,
-                reason,
-                asked_by,
-                overrides,
-            } = request();
-            let place = Place { account: account(id), region: region(at), ..place };
-            Request::<AtHome> {
-                place,
-                named,
-                order,
-                trigger,
-                cause,
-                call,
-                rule,
-                announces_drift,
-                reason,
-                asked_by,
-                overrides,
-            }
+            let request = request();
+            let place = Place { account: account(id), region: region(at), ..request.place };
+            crate::toy::of::<AtHome>(Request { place, ..request })
         };
         let both = Settings { accounts: vec![account(OURS), account(THEIRS)], ..settings(Mode::Enforce) };
         let check = |request: &Request<AtHome>, settings: &Settings| place(request, &request.place, settings);

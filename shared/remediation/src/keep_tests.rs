@@ -5,7 +5,7 @@ use crate::control::About;
 use crate::event::{Decided, Past};
 use crate::settings::Mode;
 use crate::toy::{
-    Door, Doors, House, Name, OPEN, OURS, SHUT, Step, Turn, account, kept_as, manual, now, request, settings,
+    Door, Doors, House, Name, OPEN, OURS, SHUT, Step, Turn, account, doors, kept_as, manual, now, of, request, settings,
 };
 use ledger::{Act, Approval, ApprovalState, Call, Exemption, Faulty, Memory, Posture, Stop, Store, Trouble};
 use serde_json::json;
@@ -219,25 +219,13 @@ async fn a_resources_own_tag_exempts_only_where_that_is_allowed() {
 #[derive(Debug)]
 struct StreetDoors;
 
-impl Control for StreetDoors {
-    const ABOUT: About = About { id: "toy-street-door", exposes: true, ..Doors::ABOUT };
-    type Target = Name;
-    type Parameters = ();
-    type State = Door;
-    type Change = Turn;
-    fn target(name: &str) -> Result<Name, String> {
-        Doors::target(name)
-    }
-    fn desired(door: &Door) -> Door {
-        Doors::desired(door)
-    }
-    fn changes(from: &Door, to: &Door) -> Vec<Turn> {
-        Doors::changes(from, to)
-    }
+doors!(
+    StreetDoors,
+    About { id: "toy-street-door", exposes: true, ..Doors::ABOUT },
     fn lasting(door: &Door) -> Door {
         Door { blocked: false, ..door.clone() } // people come and go
     }
-}
+);
 
 struct Street(House);
 
@@ -262,19 +250,13 @@ impl Cloud<StreetDoors> for Street {
     }
 }
 
-fn street(request: Request<Doors>) -> Request<StreetDoors> {
-    let Request { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides } =
-        request;
-    Request { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides }
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_holds_health_data_is_never_exempt_from_being_closed() {
     let clinic = Clinic::new();
     clinic.ledger.exempt(&Exemption { control: None, ..exemption() }, 0).await.unwrap();
     let go = async |id: &str, house: &Street, request: Request<Doors>| {
         let minute = Duration::from_mins(1);
-        kept_as(id, now(), house, &street(request), &clinic.settings, &clinic.ledger, minute).await
+        kept_as(id, now(), house, &of(request), &clinic.settings, &clinic.ledger, minute).await
     };
     let house = || Street(House::new(OPEN, []));
     assert_eq!(go("r-1", &house(), event("e-1")).await.outcome, Outcome::Exempt, "no mark, no matter");
@@ -641,10 +623,10 @@ async fn what_changes_by_itself_makes_no_other_plan_and_is_not_said_again() {
         kept_as(id, now(), &house, &request, &clinic.settings, &clinic.ledger, minute).await
     };
     let blocked = Door { blocked: true, ..OPEN };
-    let asked = go("r-1", street(event("e-1")), OPEN).await;
-    let again = go("r-2", street(event("e-1")), blocked.clone()).await;
+    let asked = go("r-1", of(event("e-1")), OPEN).await;
+    let again = go("r-2", of(event("e-1")), blocked.clone()).await;
     assert_eq!(again.approval, asked.approval);
     assert_eq!(clinic.outcomes().len(), 1);
     let yes = approve(&clinic, &asked).await;
-    assert_eq!(go("r-3", street(yes), blocked).await.outcome, Outcome::Fixed);
+    assert_eq!(go("r-3", of(yes), blocked).await.outcome, Outcome::Fixed);
 }

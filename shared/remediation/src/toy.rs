@@ -124,6 +124,37 @@ impl Control for Doors {
     }
 }
 
+/// A control of the same doors that differs in what is said here.
+macro_rules! doors {
+    ($name:ident, $about:expr $(, $more:item)*) => {
+        impl Control for $name {
+            const ABOUT: About = $about;
+            type Target = Name;
+            type Parameters = ();
+            type State = Door;
+            type Change = Turn;
+            fn target(name: &str) -> Result<Name, String> {
+                Doors::target(name)
+            }
+            fn desired(door: &Door) -> Door {
+                Doors::desired(door)
+            }
+            fn changes(from: &Door, to: &Door) -> Vec<Turn> {
+                Doors::changes(from, to)
+            }
+            $($more)*
+        }
+    };
+}
+pub(crate) use doors;
+
+/// The same request, of another control of doors.
+pub fn of<C: Control<Target = Name>>(request: Request<Doors>) -> Request<C> {
+    let Request { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides } =
+        request;
+    Request { place, named, order, trigger, cause, call, rule, announces_drift, reason, asked_by, overrides }
+}
+
 /// What happens to one call.
 #[derive(Clone, Debug)]
 pub enum Step {
