@@ -179,8 +179,8 @@ pub fn at_once(lab: &Lab, function: &str, concurrency: usize) {
     lab.gateway.functions.configure(config);
 }
 
-/// The calls of a control's own role, or the undo function's, that could change a bucket and were carried out, in order.
-/// One whose answer was lost was carried out as well as one that was answered.
+/// The calls of the control's own role, or the undo function's, that could change a bucket and were answered with success, in
+/// order.
 pub fn writes_to(lab: &Lab, bucket: Option<&str>) -> Vec<Happened> {
     lab.calls(|call| {
         let ours = matches!(&call.caller, Caller::Role { session, .. } if session == FUNCTION || session == "undo");

@@ -9,11 +9,14 @@
 
 use lab::Lab;
 use lab::gateway::Happened;
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Instant;
+use system_tests::actions::of_the_engine;
 use system_tests::scenarios::{Drift, Scenario, all};
-use system_tests::{alone, controls, faults, folders, invoke, last_record, only, variant, workspace};
+use system_tests::{alone, controls, faults, folders, invoke_whole, last_record, only, variant, workspace};
 
 /// Every call takes at least so long, so that calls beside each other overlap, and calls after one another do not.
 const LATENCY: &str = "*:*=latency:60";
@@ -52,21 +55,42 @@ fn round_trips(calls: &[Happened]) -> usize {
     trips
 }
 
-async fn row(lab: &Lab, scenario: &Scenario) -> String {
+/// What a run asks of the ledger, and how many round trips more it takes for it: `2 calls, no round trip more: ...`.
+fn asked_of_the_ledger(calls: &[Happened]) -> String {
+    let (ledger, own): (Vec<_>, Vec<_>) = calls.iter().cloned().partition(|call| of_the_engine(&call.name()));
+    let more = round_trips(calls).saturating_sub(round_trips(&own));
+    let more = match more {
+        0 => "no round trip".to_owned(),
+        1 => "1 round trip".to_owned(),
+        more => format!("{more} round trips"),
+    };
+    match ledger.len() {
+        0 => "none".to_owned(),
+        1 => format!("1 call, {more} more: {}", names(&ledger)),
+        count => format!("{count} calls, {more} more: {}", names(&ledger)),
+    }
+}
+
+/// The row of a control in the table, and what each of its runs asked of the ledger.
+async fn row(lab: &Lab, scenario: &Scenario) -> (String, Vec<(&'static str, String)>) {
     only(lab, scenario.control);
     let Drift { event, mended } = (scenario.drift)(lab).await;
     variant(lab, scenario.control, "planning", &[("SUTURE_MODE", "plan")]);
     faults(lab, &[LATENCY]);
-    let mut runs = Vec::new();
+    let (mut runs, mut ledger) = (Vec::new(), Vec::new());
     for (function, outcome) in [("planning", "planned"), (scenario.control, "fixed"), (scenario.control, "compliant")] {
         let mut asked = event.clone();
         // A manual request for more than the deployment's mode is refused, and no plan.
         if let Some(mode) = asked.get_mut("mode").filter(|_| outcome == "planned") {
             *mode = "plan".into();
         }
-        let report = invoke(lab, function, &asked).await;
+        let mut report = invoke_whole(lab, function, &asked).await;
         let record = last_record(&report);
         assert_eq!(record["outcome"], outcome, "{}: {}: {record}", scenario.control, scenario.name);
+        // A plan that a person has asked for is answered, and not put down.
+        let run = if outcome == "planned" && asked.get("mode").is_some() { "planned, by hand" } else { outcome };
+        ledger.push((run, asked_of_the_ledger(&report.calls)));
+        report.calls.retain(|call| !of_the_engine(&call.name()));
         runs.push(report.calls);
     }
     faults(lab, &[]);
@@ -76,16 +100,36 @@ async fn row(lab: &Lab, scenario: &Scenario) -> String {
     for calls in [compliant, plan, fix] {
         let _ = write!(text, "| {} calls, {} round trips: {} ", calls.len(), round_trips(calls), names(calls));
     }
-    text.replace(" 1 calls", " 1 call").replace(" 1 round trips", " 1 round trip") + "|\n"
+    let text = text.replace(" 1 calls", " 1 call").replace(" 1 round trips", " 1 round trip") + "|\n";
+    (text, ledger)
+}
+
+/// What a look at everything asks of the ledger for the resources that are as they ought to be.
+async fn swept(lab: &Lab) -> String {
+    let scenario = all().into_iter().find(|scenario| scenario.control == "s3-public-bucket").unwrap();
+    only(lab, scenario.control);
+    let everything = json!({"resource": "*", "mode": "enforce"});
+    let report = invoke_whole(lab, scenario.control, &everything).await;
+    let outcomes = &report.json()["sweeps"][0]["outcomes"];
+    assert!(outcomes["compliant"].as_u64() > Some(0) && outcomes.as_object().unwrap().len() == 1, "{outcomes}");
+    asked_of_the_ledger(&report.calls)
 }
 
 fn page() -> PathBuf {
     workspace().join("docs/calls.md")
 }
 
+/// The page with these rows in the table that has this line below its heading.
+fn with_table(text: &str, below: &str, rows: &str) -> String {
+    let below = format!("|\n{below}");
+    let (head, rest) = text.split_once(&below).unwrap();
+    let tail = rest.find("\n\n").map_or("\n", |at| &rest[at..]);
+    format!("{head}{below}{rows}{tail}")
+}
+
 #[test]
 fn what_a_control_costs_is_what_the_docs_say() {
-    let mut table = String::new();
+    let (mut table, mut ledger) = (String::new(), BTreeMap::new());
     for control in folders() {
         // What mends nothing has no fix to measure.
         let Some(scenario) = all().into_iter().find(|scenario| scenario.control == control) else {
@@ -93,13 +137,23 @@ fn what_a_control_costs_is_what_the_docs_say() {
             continue;
         };
         // A lab for each: an account's block that was put back is in the way of the next bucket that is to be opened.
-        alone(async |lab| table.push_str(&row(lab, &scenario).await));
+        alone(async |lab| {
+            let (row, asked) = row(lab, &scenario).await;
+            table.push_str(&row);
+            // All controls ask the same of the ledger.
+            for (run, asked) in asked {
+                let known = ledger.entry(run).or_insert_with(|| asked.clone());
+                assert_eq!(*known, asked, "{control}: {run}");
+            }
+        });
     }
+    let mut sweep = String::new();
+    alone(async |lab| sweep = swept(lab).await);
+    ledger.insert("what is compliant, in a sweep", sweep);
+    let ledger: Vec<_> = ledger.into_iter().map(|(run, asked)| format!("| {run} | {asked} |")).collect();
     let text = std::fs::read_to_string(page()).unwrap();
-    let (head, rest) = text.split_once("|---|---|---|---|\n").unwrap();
-    let tail = rest.find("\n\n").map_or("", |at| &rest[at..]);
-    let ought = format!("{head}|---|---|---|---|\n{}{tail}", table.trim_end());
-    let ought = if tail.is_empty() { format!("{ought}\n") } else { ought };
+    let ought =
+        with_table(&with_table(&text, "|---|---|---|---|\n", table.trim_end()), "|---|---|\n", &ledger.join("\n"));
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(page(), &ought).unwrap();
     }

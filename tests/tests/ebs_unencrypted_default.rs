@@ -8,8 +8,8 @@ use lab::runtime::Report;
 use serde_json::{Value, json};
 use system_tests::ec2::{EBS as FUNCTION, call, ebs, key, parameters, set_ebs};
 use system_tests::{
-    ACCOUNT, HOME, about_to_write, alice, alone, calls, event, faults, invoke, outcome, record, reported, variant,
-    writes,
+    ACCOUNT, HOME, about_to_write, alice, alone, calls, event, faults, fire, invoke, outcome, record, reported,
+    variant, writes,
 };
 
 const MANAGED: &str = "alias/aws/ebs";
@@ -203,7 +203,7 @@ fn config_is_told_findings_are_resolved_by_a_fix_and_a_sweep_finds_what_no_event
             (&json!("COMPLIANT"), &json!(ACCOUNT))
         );
         now(lab, false, None).await;
-        let reports = lab.fire(FUNCTION).await.unwrap();
+        let reports = fire(lab, FUNCTION).await;
         assert_eq!((reports.len(), ebs(&lab.quiet_client(HOME)).await.0), (1, true));
         for (name, ends) in [("own-call", "ignored"), ("denied-call", "ignored"), ("hostile-account", "rejected")] {
             let report = invoke(lab, FUNCTION, &event(FUNCTION, name)).await;

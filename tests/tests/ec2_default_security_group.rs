@@ -9,7 +9,7 @@ use system_tests::ec2::{
     rules, vpc,
 };
 use system_tests::{
-    HOME, about_to_write, alice, alone, calls, event, faults, invoke, outcome, record, reported, shared, variant,
+    HOME, about_to_write, alice, alone, calls, event, faults, fire, invoke, outcome, record, reported, shared, variant,
     writes,
 };
 
@@ -213,12 +213,12 @@ fn a_sweep_finds_what_no_event_told_and_leaves_other_groups_alone() {
         let (free, used) = (new(lab).await, new(lab).await);
         interface(&lab.quiet_client(HOME), &used).await;
         let open = group(lab, &[("-1", "", &["0.0.0.0/0"])]).await;
-        let reports = lab.fire(FUNCTION).await.unwrap();
+        let reports = fire(lab, FUNCTION).await;
         let looked: Vec<_> = reports.iter().flat_map(calls).collect();
         assert_eq!(everything(lab, &free).await, Vec::<String>::new(), "{looked:?}");
         assert_eq!(everything(lab, &used).await, FIRST);
         assert_eq!(everything(lab, &open).await, ["in -1 from 0.0.0.0/0", "out -1 to 0.0.0.0/0"]);
-        let again = lab.fire(FUNCTION).await.unwrap();
+        let again = fire(lab, FUNCTION).await;
         assert_eq!(again.iter().map(writes).sum::<usize>(), 0, "the one in use is refused again");
     });
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::time::Duration;
 use system_tests::ec2::{OPEN as FUNCTION, SSH, about, authorize, call, group, ingress, interface, rules};
 use system_tests::{
-    HOME, about_to_write, alice, alone, calls, faults, invoke, only, outcome, record, reported, writes,
+    HOME, about_to_write, alice, alone, calls, faults, fire, invoke, only, outcome, record, reported, writes,
 };
 
 /// What is done to a group between the look and the write, while the write is under way.
@@ -132,7 +132,7 @@ fn a_sweep_finds_what_no_event_told_and_looks_at_nothing_else() {
         lab.wish("ec2/fill", json!({"count": 1200, "prefix": "ward", "permissions": fine})).await.unwrap();
         let open = [group(lab, &[SSH]).await, group(lab, &[("-1", "", &["::/0"])]).await];
         interface(&lab.quiet_client(HOME), &open[1]).await;
-        let report = lab.fire(FUNCTION).await.unwrap().remove(0);
+        let report = fire(lab, FUNCTION).await.remove(0);
         for group in &open {
             assert_eq!(ingress(lab, group).await, Vec::<String>::new(), "{:?}", report.log);
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use system_tests::iam::{IDLE, STALE, User, about, active, age, asked, idle, key, quietly, switch, user, user_with};
 use system_tests::{
-    HOME, about_to_write, alone, event, faults, invoke, last_record, only, outcome, record, variant, writes,
+    HOME, about_to_write, alone, event, faults, fire, invoke, last_record, only, outcome, record, variant, writes,
 };
 
 async fn told(lab: &Lab, user: &User, key: &str) -> Report {
@@ -21,7 +21,7 @@ async fn delete(lab: &Lab, user: &User, key: &str) {
 
 /// The report of a sweep by schedule, and what the sweep came to.
 async fn swept(lab: &Lab) -> (Report, Value) {
-    let report = lab.fire(STALE).await.unwrap().remove(0);
+    let report = fire(lab, STALE).await.remove(0);
     let sweep = report.json()["sweeps"][0].clone();
     (report, sweep)
 }

@@ -1,6 +1,11 @@
 //! The operator's commands: the real binary `suture` beside the real functions, and by itself with a ledger in a file.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail as tests do"
+)]
 
 use http::Method;
 use lab::Lab;

@@ -18,6 +18,12 @@ use tokio::time::timeout;
 
 const MANY: usize = 50;
 
+/// All may run at once, with leases as long as in AWS.
+fn ready(lab: &Lab) {
+    at_once(lab, FUNCTION, MANY);
+    lab.set(FUNCTION, &[("SUTURE_LEASE_SECONDS", "60")]).unwrap();
+}
+
 /// How often DynamoDB refused a transaction of this lab's because it met another, or a condition did not hold.
 fn refused_transactions(lab: &Lab) -> (usize, usize) {
     let all = lab.calls(|call| call.operation == "TransactWriteItems");
@@ -53,7 +59,7 @@ fn tally(outcomes: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
 fn fifty_events_at_once_never_write_more_than_the_budget() {
     system_tests::alone(async |_| {
         let lab = deployed(&[("BudgetPerHour", "20")]).await;
-        at_once(&lab, FUNCTION, MANY);
+        ready(&lab);
         let mut buckets = Vec::new();
         for _ in 0..MANY {
             buckets.push(open_bucket(&lab, "scans").await);
@@ -106,7 +112,7 @@ fn fifty_events_at_once_never_write_more_than_the_budget() {
 #[test]
 fn fifty_at_once_on_one_bucket_are_one_writer() {
     system_tests::alone(async |lab| {
-        at_once(lab, FUNCTION, MANY);
+        ready(lab);
         let bucket = open_bucket(lab, "scans").await;
         let began = Instant::now();
         let reports = all_at_once(lab, (0..MANY).map(|number| opened(&bucket, number))).await;
@@ -138,16 +144,15 @@ fn fifty_at_once_on_one_bucket_are_one_writer() {
 #[test]
 fn a_bucket_that_is_opened_again_and_again_has_one_writer_at_a_time() {
     system_tests::alone(async |lab| {
-        at_once(lab, FUNCTION, MANY);
+        ready(lab);
         let bucket = open_bucket(lab, "scans").await;
         let target = format!("/{bucket}?publicAccessBlock");
         let mut happenings = lab.listen();
-        let mut all = lab.listen();
         for number in 0..MANY {
             send(lab, FUNCTION, &opened(&bucket, number));
         }
         // Opened again as soon as it is closed, while the others are still at it.
-        for number in 0..5 {
+        for number in 0..2 {
             let closed = async {
                 loop {
                     match happenings.recv().await.unwrap() {
@@ -165,33 +170,8 @@ fn a_bucket_that_is_opened_again_and_again_has_one_writer_at_a_time() {
         settled(lab).await;
         assert_eq!(settings(lab, &bucket).await, Some(SETTINGS.to_vec()));
         let writes = writes_to(lab, Some(&bucket));
-        while let Ok(h) = all.try_recv() {
-            if let Happening::Invocation(r) = h
-                && r.function == FUNCTION
-            {
-                for l in &r.log {
-                    let v: Value = serde_json::from_str(l).unwrap_or_default();
-                    let rec = &v["record"];
-                    if rec["outcome"] != "compliant" {
-                        println!(
-                            "  {} try {} {:?}: {} {} | {} {} {}",
-                            r.request_id,
-                            r.attempt,
-                            r.duration,
-                            rec["id"],
-                            v["message"],
-                            rec["outcome"],
-                            rec["notes"],
-                            rec["took_ms"]
-                        );
-                    }
-                }
-            }
-        }
-        for record in records_of(lab, &bucket).await {
-            println!("{} {} {} took {}", record["id"], record["outcome"], record["why"], record["took_ms"]);
-        }
-        assert!(writes.len() >= 5 && one_after_another(&writes), "two writers at a time");
+        println!("{} writes, {:?}", writes.len(), story(lab, &bucket).await);
+        assert!(writes.len() >= 3 && one_after_another(&writes), "two writers at a time");
         let made = |record: &Value| record["changes"].as_array().unwrap().len();
         let records = records_of(lab, &bucket).await;
         let wrote = records.iter().filter(|record| record["outcome"] != "refused" && record["outcome"] != "failed");

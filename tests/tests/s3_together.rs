@@ -72,17 +72,24 @@ fn one_call_wakes_two_and_each_tells_the_truth() {
             let (mut one, mut other) = (lab.listen(), lab.listen());
             alice(lab).must(Method::PUT, &format!("/{bucket}?policy"), text).await.unwrap();
             let cut = record(&reported(&mut one, "s3-public-policy", &bucket).await);
-            let block = record(&reported(&mut other, "s3-public-bucket", &bucket).await);
+            // Alice's call wakes it, and so does the cut: whichever of the two comes first closes the bucket, the other finds
+            // it closed.
+            let mut blocks = Vec::new();
+            for _ in 0..2 {
+                blocks.push(record(&reported(&mut other, "s3-public-bucket", &bucket).await));
+            }
+            blocks.sort_by_key(|block| block["outcome"] != "fixed");
+            let [block, late] = &blocks[..] else { panic!("two") };
 
             assert_eq!(
-                (&cut["outcome"], &block["outcome"]),
-                (&json!("fixed"), &json!("fixed")),
-                "{round}: {cut} {block}"
+                (&cut["outcome"], &block["outcome"], &late["outcome"]),
+                (&json!("fixed"), &json!("fixed"), &json!("compliant")),
+                "{round}: {cut} {block} {late}"
             );
             assert_eq!(policy(lab, &bucket).await.unwrap(), policy_of(&[named]));
             assert_eq!(settings(lab, &bucket).await.unwrap(), SETTINGS);
             assert_eq!(anonymously(lab, &format!("/{bucket}/scan")).await, 403);
-            for record in [&cut, &block] {
+            for record in [&cut, block] {
                 assert_eq!(
                     (&record["cause"]["call"], &record["why"]),
                     (&json!("PutBucketPolicy"), &json!("read back and seen"))

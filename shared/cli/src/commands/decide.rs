@@ -18,6 +18,9 @@ pub struct Arguments {
     /// Why: a ticket number, as a rule.
     #[arg(long)]
     reason: Option<String>,
+    /// A gate or guard to override, by its name; may be given several times. The record shows it.
+    #[arg(long = "override", value_name = "NAME")]
+    overrides: Vec<String>,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -63,7 +66,13 @@ pub async fn run(arguments: Arguments, word: Word) -> Result<bool, String> {
         return Ok(false);
     }
     let proof = session.proof(&format!("{verb} {}", approval.id)).await?;
-    let request = json!({"mode": verb, "approval": approval.id, "caller": proof, "reason": arguments.reason});
+    let request = json!({
+        "mode": verb,
+        "approval": approval.id,
+        "caller": proof,
+        "reason": arguments.reason,
+        "override": arguments.overrides,
+    });
     let answer = if let Some(function) = &approval.function {
         carry::through(&session, function, &request).await?
     } else {

@@ -1,15 +1,17 @@
 //! The commands as messages print them, and the words that they understand.
 
+use super::Command;
 use super::print::is_done;
 use super::session::Place;
 use super::words::{hours, moment, plain, until};
 use crate::Arguments;
 use announce::{Change, Context, message};
-use clap::{ArgMatches, CommandFactory};
+use clap::{ArgMatches, CommandFactory, Subcommand};
 use ledger::{Approval, ApprovalState, Exemption, Posture, Stop};
 use proptest::prelude::*;
 use remediation::{AccountId, Region};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use time::{Duration, OffsetDateTime};
 
@@ -147,6 +149,23 @@ fn every_command_says_how_it_is_used() {
         assert!(help.contains("Example") && help.contains(&format!("suture {name}")), "{name}: {help}");
     }
     Arguments::command().debug_assert();
+}
+
+#[test]
+fn every_command_of_the_operators_page_is_one() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md")).unwrap();
+    let page = page.replace("\\\n", " ");
+    let mut seen = BTreeSet::new();
+    for line in page.lines().filter(|line| line.starts_with("suture ")) {
+        let line = line.split(" #").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        seen.insert(parsed(&line).0);
+    }
+    let all: BTreeSet<String> = Command::augment_subcommands(clap::Command::new("suture"))
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let missing: Vec<&String> = all.difference(&seen).collect();
+    assert_eq!(missing, ["tags-exempt"], "it is in a sentence of the page");
 }
 
 #[test]
