@@ -10,8 +10,8 @@ use lab::http::ApiRequest;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use system_tests::ledger::{
-    a_minute_passes, evidence_bucket, kill, opened, records_of, rows, send, settled, shelf, store, story, subjects,
-    writes_to,
+    a_minute_passes, an_hour_passes, evidence_bucket, kill, opened, records_of, rows, send, settled, shelf, store,
+    story, subjects, writes_to,
 };
 use system_tests::s3::{FUNCTION, SETTINGS, open_bucket, quietly, settings};
 use system_tests::{HOME, alone, faults, invoke, last_record};
@@ -84,10 +84,7 @@ fn every_fix_is_one_piece_of_evidence_that_stands_by_itself() {
                 (record["changes"].as_array().unwrap().len(), &record["undo"]),
                 (1, &json!(["delete-public-access-block"]))
             );
-            assert!(
-                record["citations"].to_string().contains("45 CFR 164.312(a)(1)")
-                    || record["citations"].to_string().contains("164.")
-            );
+            assert!(record["citations"].to_string().contains("45 CFR 164.312(a)(1)"));
             for known in ["began", "took_ms", "id", "control", "trigger"] {
                 assert!(!record[known].is_null(), "{known}");
             }
@@ -141,13 +138,8 @@ fn what_is_done_to_evidence_is_seen_and_what_was_there_is_found() {
         for expected in [(Kind::Beyond, Some(5)), (Kind::Deleted, Some(3)), (Kind::Changed, Some(2))] {
             assert!(kinds.contains(&expected), "{expected:?}: {kinds:?}");
         }
-        assert!(
-            report
-                .problems
-                .iter()
-                .filter(|problem| problem.kind != Kind::Beyond)
-                .all(|problem| problem.intact.is_some())
-        );
+        let ours = report.problems.iter().filter(|problem| problem.seq.is_some_and(|seq| seq < 5));
+        assert!(ours.clone().count() == 2 && ours.into_iter().all(|problem| problem.intact.is_some()));
     });
 }
 
@@ -162,19 +154,17 @@ fn a_recorder_on_bad_days_loses_nothing_and_says_nothing_twice() {
             "s3:PutObject=denied*2",
             "sns:Publish=error*8",
             "sns:Publish=denied*1",
-            "dynamodb:*=throttle%3*12",
+            "dynamodb:*=throttle%3*24",
         ]
         .into_iter()
         .enumerate()
         {
             let bucket = open_bucket(lab, "scans").await;
-            // The recorder alone meets the fault: it is set once the fix is done.
-            system_tests::ledger::at_once(lab, "recorder", 0);
-            assert_eq!(last_record(&invoke(lab, FUNCTION, &opened(&bucket, number)).await)["outcome"], "fixed");
             faults(lab, &[fault]);
-            system_tests::ledger::at_once(lab, "recorder", 2);
+            assert_eq!(last_record(&invoke(lab, FUNCTION, &opened(&bucket, number)).await)["outcome"], "fixed");
             settled(lab).await;
             faults(lab, &[]);
+            an_hour_passes(lab).await;
             lab.fire("recorder").await.unwrap();
             settled(lab).await;
             all.push((fault, bucket));
@@ -182,14 +172,12 @@ fn a_recorder_on_bad_days_loses_nothing_and_says_nothing_twice() {
         // Killed in the middle.
         for call in ["s3:PutObject", "sns:Publish", "dynamodb:TransactWriteItems"] {
             let bucket = open_bucket(lab, "scans").await;
-            system_tests::ledger::at_once(lab, "recorder", 0);
-            assert_eq!(last_record(&invoke(lab, FUNCTION, &opened(&bucket, 99)).await)["outcome"], "fixed");
             let mut happenings = lab.listen();
             faults(lab, &["*:*=latency:300"]);
-            system_tests::ledger::at_once(lab, "recorder", 2);
+            assert_eq!(last_record(&invoke(lab, FUNCTION, &opened(&bucket, 99)).await)["outcome"], "fixed");
+            let by_it = |made: &lab::gateway::Happened| made.name() == call && made.caller.arn().contains("recorder");
             let seen = async {
-                while !matches!(happenings.recv().await.unwrap(), lab::gateway::Happening::Call(made) if made.name() == call)
-                {
+                while !matches!(happenings.recv().await.unwrap(), lab::gateway::Happening::Call(made) if by_it(&made)) {
                 }
             };
             tokio::time::timeout(system_tests::PATIENCE, seen).await.unwrap();
@@ -240,19 +228,19 @@ fn what_no_stream_told_is_archived_by_the_hourly_run() {
         (body["began"], body["id"]) = (json!(stamp), json!("lost-1"));
         let item = json!({"pk": {"S": row.pk}, "sk": {"S": format!("record#{}Z#lost-1", &stamp[..19])}, "version": {"N": "1"},
             "id": {"S": "lost-1"}, "day": {"S": format!("111122223333#{}", &stamp[..10])}, "body": {"S": body.to_string()}});
-        system_tests::ledger::at_once(lab, "recorder", 0);
         let put = json!({"TableName": system_tests::ledger::table(lab), "Item": item});
         // Past the stream: straight into moto, which tells nobody who listens.
         let request = ApiRequest::new(Method::POST, "/")
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", "DynamoDB_20120810.PutItem")
+            .header("x-moto-account-id", system_tests::ACCOUNT)
             .header(
                 "authorization",
                 "AWS4-HMAC-SHA256 Credential=lab/20260101/us-east-1/dynamodb/aws4_request, Signature=0",
             )
             .body(put.to_string());
-        assert_eq!(lab.gateway.moto.send(request).await.unwrap().status, 200);
-        system_tests::ledger::at_once(lab, "recorder", 2);
+        let answer = lab.gateway.moto.send(request).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
         let swept = lab.fire("recorder").await.unwrap().remove(0).json();
         println!("{swept}");
         settled(lab).await;

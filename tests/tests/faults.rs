@@ -305,10 +305,14 @@ fn a_function_that_dies_after_its_write_has_said_what_it_was_about_to_do() {
         let told = async {
             loop {
                 let mut records = records_of(lab, resource).await.into_iter();
-                match records.find(|record| record["why"].as_str().unwrap().contains("ended early")) {
+                let of_the_dead = |record: &Value| {
+                    record["id"].as_str().unwrap().starts_with(&dead.request_id)
+                        && record["why"].as_str().unwrap().contains("ended early")
+                };
+                match records.find(of_the_dead) {
                     Some(left) => return left,
                     None => {
-                        assert_eq!(last_record(&invoke(lab, scenario.control, &event).await)["outcome"], "compliant")
+                        assert_eq!(last_record(&invoke(lab, scenario.control, &event).await)["outcome"], "compliant");
                     }
                 }
             }

@@ -483,12 +483,21 @@ async fn security_hub_takes_findings_that_are_whole() {
     let mut later = whole.clone();
     later["UpdatedAt"] = json!("2026-01-02T00:00:00Z");
     later["Title"] = json!("fixed");
-    assert_eq!(import(json!([later])).await.unwrap().status, 200);
-    assert_eq!(lab.imported_findings("us-east-1").await.unwrap(), [later]);
+    assert_eq!(import(json!([&later])).await.unwrap().status, 200);
+    assert_eq!(lab.imported_findings("us-east-1").await.unwrap(), std::slice::from_ref(&later));
+    // A provider's own fields do for those that the finding itself has not.
+    let mut provided = later.clone();
+    provided["Id"] = json!("suture/3");
+    let fields = provided.as_object_mut().unwrap();
+    let (types, severity) = (fields.remove("Types").unwrap(), fields.remove("Severity").unwrap());
+    provided["FindingProviderFields"] = json!({"Types": types, "Severity": severity});
+    assert_eq!(import(json!([provided])).await.unwrap().status, 200);
+    let there = lab.imported_findings("us-east-1").await.unwrap();
+    assert_eq!((there.len(), &there[1]["Types"], &there[1]["Severity"]), (2, &types, &severity));
     let mut foreign = whole.clone();
     foreign["ProductArn"] = json!("arn:aws:securityhub:us-east-1::product/aws/guardduty");
     let refused = import(json!([foreign])).await.unwrap();
     assert!(refused.status.is_client_error(), "{}", refused.status);
-    assert_eq!(lab.imported_findings("us-east-1").await.unwrap().len(), 1);
+    assert_eq!(lab.imported_findings("us-east-1").await.unwrap().len(), 2);
     lab.stop().await;
 }

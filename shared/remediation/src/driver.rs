@@ -57,6 +57,9 @@ pub struct Run<'a> {
     pub id: String,
     /// The time of day when it began.
     pub now: OffsetDateTime,
+    /// The time of day of its looks, which all resources of a sweep have in common: by it a control knows that what it
+    /// remembers is of this occasion.
+    pub looks: OffsetDateTime,
     /// The same in the runtime's clock.
     pub started: Instant,
     /// When to have finished, the record written: some time before Lambda ends us.
@@ -148,7 +151,7 @@ async fn drive<C: Control, K: Cloud<C>>(
     gate::place(request, &request.place, run.settings)?;
     let aim = Aim::<C>::of(request, run.settings, record)?;
     let (rule, cause, call) = (request.rule.clone(), request.cause.clone(), request.call.clone());
-    let occasion = Occasion { now: run.now, rule, cause, call };
+    let occasion = Occasion { now: run.looks, rule, cause, call };
     let until = Cell::new((run.deadline, SystemTime::now()));
     let mut at = At { cloud, place: request.place.clone(), occasion, run, until, control: PhantomData };
     let mut found = match session.see(&at, request, &aim).await {

@@ -327,8 +327,18 @@ async fn an_invocation_has_a_budget_too() {
     for id in ["r-1", "r-2"] {
         let ledger = Some(&clinic.ledger);
         let (settings, spent, id) = (&settings, &spent, id.to_owned());
-        let run =
-            Run { settings, id, now: now(), started, deadline, ledger, spent, parameters: None, one_of_many: true };
+        let run = Run {
+            settings,
+            id,
+            now: now(),
+            looks: now(),
+            started,
+            deadline,
+            ledger,
+            spent,
+            parameters: None,
+            one_of_many: true,
+        };
         outcomes.push(super::run(&House::new(OPEN, []), &event(&run.id), &run).await.outcome);
     }
     assert_eq!(outcomes, [Outcome::Fixed, Outcome::Planned]);
@@ -358,6 +368,7 @@ async fn without_the_ledger_nothing_is_written() {
         settings,
         id,
         now: now(),
+        looks: now(),
         started,
         deadline,
         ledger: None,
@@ -605,8 +616,18 @@ async fn one_of_many_asks_the_ledger_only_where_it_has_drifted() {
         let spent = Spent::default();
         let (started, deadline) = (Instant::now(), Instant::now() + Duration::from_mins(1));
         let (settings, ledger, spent, id) = (&clinic.settings, Some(&clinic.ledger), &spent, "r-1".to_owned());
-        let run =
-            Run { settings, id, now: now(), started, deadline, ledger, spent, parameters: None, one_of_many: true };
+        let run = Run {
+            settings,
+            id,
+            now: now(),
+            looks: now(),
+            started,
+            deadline,
+            ledger,
+            spent,
+            parameters: None,
+            one_of_many: true,
+        };
         super::run(house, &request(), &run).await.outcome
     };
     assert_eq!((go(&House::new(SHUT, [])).await, clinic.store.calls()), (Outcome::Compliant, 0));

@@ -216,10 +216,12 @@ impl<K> Invocation<'_, K> {
     }
 
     fn run(&self, id: String) -> Run<'_> {
+        let now = OffsetDateTime::now_utc();
         Run {
             settings: self.settings,
             id,
-            now: OffsetDateTime::now_utc(),
+            now,
+            looks: now,
             started: Instant::now(),
             deadline: self.deadline,
             ledger: self.tools.ledger.as_ref(),

@@ -143,7 +143,7 @@ async fn page<C: Control>(
     run: &Run<'_>,
     after: Option<&str>,
 ) -> Result<Page<C::Target>, Fault> {
-    let occasion = Occasion { now: run.now, rule: sweep.rule.clone(), cause: None, call: None };
+    let occasion = Occasion { now: run.looks, rule: sweep.rule.clone(), cause: None, call: None };
     let mut waits = ROUNDS.iter();
     loop {
         match cloud.list(&sweep.account, &sweep.region, &occasion, after).await {

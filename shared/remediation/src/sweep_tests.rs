@@ -8,7 +8,8 @@ use crate::settings::{Limits, Settings};
 use crate::toy::{Door, Doors, Name, OPEN, OURS, SHUT, Turn, account, now, region, settings, throttled};
 use crate::{AccountId, Mode, Outcome, Region};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use time::OffsetDateTime;
 
 /// A street of houses; every n-th call is throttled.
 struct Street {
@@ -19,6 +20,7 @@ struct Street {
     busy: Cell<usize>,
     busiest: Cell<usize>,
     writes: RefCell<HashMap<String, usize>>,
+    occasions: RefCell<HashSet<OffsetDateTime>>,
     denied: bool,
 }
 
@@ -37,6 +39,7 @@ fn street(open: usize, shut: usize, throttles: usize) -> Street {
         busy: Cell::new(0),
         busiest: Cell::new(0),
         writes: RefCell::default(),
+        occasions: RefCell::default(),
         denied: false,
     }
 }
@@ -54,7 +57,8 @@ impl Street {
 }
 
 impl Cloud<Doors> for Street {
-    async fn observe(&self, place: &Place<Name>, _: &Occasion) -> Result<Option<Door>, Fault> {
+    async fn observe(&self, place: &Place<Name>, occasion: &Occasion) -> Result<Option<Door>, Fault> {
+        self.occasions.borrow_mut().insert(occasion.now);
         self.call().await?;
         Ok(self.doors.borrow().get(&place.target.to_string()).cloned())
     }
@@ -76,7 +80,8 @@ impl Cloud<Doors> for Street {
         Ok(Vec::new())
     }
 
-    async fn list(&self, _: &AccountId, _: &Region, _: &Occasion, after: Option<&str>) -> Result<Page<Name>, Fault> {
+    async fn list(&self, _: &AccountId, _: &Region, at: &Occasion, after: Option<&str>) -> Result<Page<Name>, Fault> {
+        self.occasions.borrow_mut().insert(at.now);
         self.call().await?;
         if self.denied {
             return Err(crate::toy::denied(crate::fault::DeniedBy::OurRole));
@@ -97,6 +102,7 @@ async fn over(street: &Street, mode: Mode, time: Duration) -> (Swept, Vec<Record
         settings: &settings,
         id: "s".to_owned(),
         now: now(),
+        looks: now(),
         started,
         deadline: Instant::now() + time,
         ledger: Some(&ledger),
@@ -120,6 +126,15 @@ async fn over(street: &Street, mode: Mode, time: Duration) -> (Swept, Vec<Record
 }
 
 const LONG: Duration = Duration::from_mins(10);
+
+/// By it a control knows that what it remembers (a key, a listing) is of this sweep.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_is_one_occasion_and_its_records_begin_when_they_begin() {
+    let street = street(20, 20, 0);
+    let (_, records) = over(&street, Mode::Enforce, LONG).await;
+    assert_eq!(street.occasions.borrow().len(), 1);
+    assert!(records.iter().map(|record| record.began).collect::<HashSet<_>>().len() > 1);
+}
 
 #[tokio::test(start_paused = true)]
 async fn every_resource_is_looked_at_once_a_bounded_number_at_a_time() {

@@ -220,6 +220,7 @@ pub async fn run<C: Control>(cloud: &impl Cloud<C>, request: &Request<C>, mode: 
         settings: &settings,
         id: "1".to_owned(),
         now: occasion().now,
+        looks: occasion().now,
         started,
         deadline: started + Duration::from_mins(1),
         ledger: Some(&ledger),

@@ -430,6 +430,7 @@ pub async fn kept_as<C: Control>(
         settings,
         id: id.to_owned(),
         now,
+        looks: now,
         started,
         deadline,
         ledger: Some(ledger),

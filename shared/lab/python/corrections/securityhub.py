@@ -76,6 +76,13 @@ LONGEST = {"Title": 256, "Description": 1024, "Id": 512, "GeneratorId": 512, "Pr
 KEPT = ("Note", "UserDefinedFields", "VerificationState", "Workflow")
 
 
+def whole(finding):
+    """A finding with what its provider says in FindingProviderFields, where it does not say it itself."""
+    # https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchimportfindings.html
+    provided = finding.get("FindingProviderFields") or {}
+    return {**{name: provided[name] for name in ("Severity", "Types") if name in provided}, **finding}
+
+
 def wrong_with(finding):
     """Why a finding is none; none if it is one."""
     missing = [name for name in REQUIRED if finding.get(name) in (None, "", [])]
@@ -110,7 +117,7 @@ def import_findings(self):
     if len(products) > 1 or any(product and product != ours for product in products):
         raise JsonRESTError("InvalidAccessException", f"The account is not subscribed to the product; use {ours}")
     failed = []
-    for finding in findings:
+    for finding in map(whole, findings):
         why = wrong_with(finding)
         if why:
             failed.append({"Id": finding.get("Id") or "", "ErrorCode": "InvalidInput", "ErrorMessage": why})
