@@ -13,6 +13,9 @@
 //! | `approvals` | `<id>` | a plan that waits for a person ([`Approval`]) |
 //! | `budget#<control>` | `hour#<hour>` | how many writes that hour had |
 //! | `budget#<control>` | `reached#<hour>` | that the budget of that hour was reached |
+//! | `chain` | `head`, `slot#<number>`, `lost#<hash>` | the chain of evidence (crate `evidence`) |
+//! | `untold` | `evidence#…`, `change#…` | what could not be announced yet (function `recorder`) |
+//! | `findings` | `<id>` | that a Security Hub finding is open (function `recorder`) |
 //!
 //! Two indexes: `by-id` (a record by its id) and `by-day` (what happened in an account on a day).
 
