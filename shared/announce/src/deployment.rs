@@ -90,6 +90,7 @@ pub(crate) fn exemption(
 ) -> Option<Message> {
     let (exemption, verb, first) = match (before, after) {
         // The message about the undo says it.
+        (Some(gone), None) if gone.undo.is_some() => return None,
         (None, Some(made)) if made.undo.is_some() => return None,
         (None, Some(made)) => (made, "was made", "Exempt from now on: Suture leaves this alone, drift and all."),
         (Some(was), Some(is)) if same(was, is) => return None,

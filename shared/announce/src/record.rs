@@ -128,6 +128,10 @@ fn head_of_undo(told: &Told<'_>, outcome: Outcome) -> Option<(&'static str, &'st
 pub(crate) fn message(record: &Value, context: &Context<'_>) -> Option<Message> {
     let told = Told(record);
     let outcome = told.outcome()?;
+    // The same was said of it before, of another event.
+    if record.get("again").and_then(Value::as_bool) == Some(true) {
+        return None;
+    }
     let (verb, first) = head(&told, outcome)?;
     let mut lines = Lines::default();
     lines.line(first);

@@ -137,6 +137,7 @@ fn exemptions() {
     golden("exemption-ended", say(&Change::ExemptionEnded(&made)).as_ref());
     let ended = Exemption { ended: true, ..made.clone() };
     let of_undo = Exemption { undo: Some("r-1".to_owned()), ..made.clone() };
+    assert_eq!(say(&Change::Exemption { before: Some(&of_undo), after: None }), None, "the undo of the undo says it");
     for (what, before, after) in [
         ("our own note that its end was said", Some(&made), Some(&ended)),
         ("its removal after its end was said", Some(&ended), None),
@@ -289,4 +290,11 @@ proptest! {
             sound(&say(&change).unwrap());
         }
     }
+}
+
+#[test]
+fn what_was_said_before_is_not_said_again() {
+    let mut again = refused("public-website", "it is a website");
+    set(&mut again, json!({"again": true}));
+    assert_eq!(say(&Change::Record(&again)), None);
 }

@@ -332,7 +332,8 @@ impl Ledger {
     }
 
     /// Puts a record of something that was no write into the ledger. If `says` is the same as that of the last one, and it
-    /// is no more than days old, nothing is written. `also` is written with it.
+    /// is no more than days old, nothing is written. If only `gist` is, the record says so (`again`): people know. `also` is
+    /// written with it.
     ///
     /// # Errors
     /// [`Refusal::Also`] if a condition of `also` does not hold.
@@ -341,43 +342,36 @@ impl Ledger {
         look: &Look,
         record: &Value,
         says: &impl Serialize,
+        gist: &impl Serialize,
         also: Vec<Write>,
         now: OffsetDateTime,
     ) -> Result<Noted, Refusal> {
-        let digest = approval::hex(&Sha256::digest(serde_json::to_string(says).unwrap_or_default()));
-        let says_it = |standing: &Standing, digest: &str| {
-            standing.last.as_ref().is_some_and(|last| last.digest == digest && last.at > now - SAID)
-        };
-        if says_it(&look.standing, &digest) {
-            return Ok(Noted::Known);
-        }
+        let (digest, gist) = (digest(says), digest(gist));
         let (id, began) = named(record)?;
-        let mut held = Held {
-            spot: look.spot.clone(),
-            until: now,
-            standing: Standing {
-                last: Some(Last { digest: digest.clone(), at: now }),
-                attention: needs_a_person(record),
-                ..look.standing.clone()
-            },
-            version: look.version + 1,
-            record: Key::new(look.spot.partition(), record_key(began, id)),
-            record_version: 1,
-        };
+        let key = Key::new(look.spot.partition(), record_key(began, id));
+        let (mut standing, mut version) = (look.standing.clone(), look.version);
         for _ in 0..3 {
-            let mut writes = vec![held.standing_item()?, held.record_item(record)];
+            let last = standing.last.take().filter(|last| last.at > now - SAID);
+            if last.as_ref().is_some_and(|last| last.digest == digest) {
+                return Ok(Noted::Known);
+            }
+            let since = last.filter(|last| last.gist == gist && last.since > now - SAID).map(|last| last.since);
+            let mut record = record.clone();
+            if let (Some(_), Some(fields)) = (since, record.as_object_mut()) {
+                fields.insert("again".to_owned(), true.into());
+            }
+            let (digest, gist, since) = (digest.clone(), gist.clone(), since.unwrap_or(now));
+            standing.last = Some(Last { digest, at: now, gist, since });
+            standing.attention = needs_a_person(&record);
+            let (spot, record_key) = (look.spot.clone(), key.clone());
+            let held = Held { spot, until: now, standing, version: version + 1, record: record_key, record_version: 1 };
+            let mut writes = vec![held.standing_item()?, held.record_item(&record)];
             writes.extend(also.iter().cloned());
             match self.store.write(&writes).await {
                 Ok(()) => return Ok(Noted::New),
                 // Somebody works on it at this moment, and what they keep of it stays; or they said the same.
                 Err(Trouble::Conflict(0)) => {
-                    let (standing, version) = self.standing(&look.spot).await.map_err(Refusal::Trouble)?;
-                    if says_it(&standing, &digest) {
-                        return Ok(Noted::Known);
-                    }
-                    let attention = held.standing.attention;
-                    held.standing = Standing { last: held.standing.last.take(), attention, ..standing };
-                    held.version = version + 1;
+                    (standing, version) = self.standing(&look.spot).await.map_err(Refusal::Trouble)?;
                 }
                 Err(Trouble::Conflict(1)) => return Ok(Noted::Known),
                 Err(Trouble::Conflict(_)) => return Err(Refusal::Also),
@@ -599,6 +593,10 @@ fn named(record: &Value) -> Result<(&str, &str), Refusal> {
 fn needs_a_person(record: &Value) -> bool {
     let outcome = record.get("outcome").map(crate::Outcome::deserialize);
     outcome.is_some_and(|outcome| outcome.is_ok_and(crate::Outcome::needs_a_person))
+}
+
+fn digest(of: &impl Serialize) -> String {
+    approval::hex(&Sha256::digest(serde_json::to_string(of).unwrap_or_default()))
 }
 
 /// Keys are in the order of time only if all have as many digits.

@@ -242,7 +242,7 @@ fn a_request_that_is_delivered_again_finds_what_its_first_try_left() {
     assert_eq!(now(ledger.record("r-1")).unwrap().unwrap()["began"], text(at(61)));
     finish(&ledger, held, "r-1", 61).unwrap();
     // Of two records with one id, the one that wrote something.
-    let noted = now(ledger.note(&look(&ledger), &record("r-1", 9, "refused"), &"a", Vec::new(), at(9)));
+    let noted = now(ledger.note(&look(&ledger), &record("r-1", 9, "refused"), &"a", &"a", Vec::new(), at(9)));
     assert_eq!(noted, Ok(Noted::New));
     assert_eq!(now(ledger.record("r-1")).unwrap().unwrap()["outcome"], "fixed");
 }
@@ -252,7 +252,7 @@ fn what_was_said_is_not_said_again_for_days() {
     let (memory, ledger) = both();
     let day = 24 * 3_600;
     let note = |id, seconds, says: &str| {
-        now(ledger.note(&look(&ledger), &record(id, seconds, "planned"), &says, Vec::new(), at(seconds)))
+        now(ledger.note(&look(&ledger), &record(id, seconds, "planned"), &says, &says, Vec::new(), at(seconds)))
     };
     assert_eq!(note("r-1", 0, "a"), Ok(Noted::New));
     assert_eq!(note("r-2", 1, "a"), Ok(Noted::Known));
@@ -273,7 +273,7 @@ fn a_note_keeps_the_lease_that_somebody_took_meanwhile() {
     let seen = look(&ledger);
     let held = intend(&ledger, &look(&ledger), "r-1", 0).unwrap();
     let lease = look(&ledger).standing.lease;
-    let noted = now(ledger.note(&seen, &record("r-2", 1, "refused"), &"a", Vec::new(), at(1)));
+    let noted = now(ledger.note(&seen, &record("r-2", 1, "refused"), &"a", &"a", Vec::new(), at(1)));
     assert_eq!(noted, Ok(Noted::New));
     let after = look(&ledger).standing;
     assert_eq!((after.lease, after.unfinished.is_some(), after.last.is_some()), (lease, true, true));
@@ -288,7 +288,7 @@ fn a_note_keeps_the_lease_that_somebody_took_meanwhile() {
 fn two_who_say_the_same_at_once_say_it_once() {
     let (memory, ledger) = both();
     let (one, other) = (look(&ledger), look(&ledger));
-    let note = |look, id| now(ledger.note(look, &record(id, 0, "refused"), &"a", Vec::new(), at(0)));
+    let note = |look, id| now(ledger.note(look, &record(id, 0, "refused"), &"a", &"a", Vec::new(), at(0)));
     assert_eq!(note(&one, "r-1"), Ok(Noted::New));
     assert_eq!(note(&other, "r-2"), Ok(Noted::Known));
     assert!(!keys(&memory).iter().any(|key| key.contains("#r-2|")));
@@ -299,7 +299,7 @@ fn a_note_whose_answer_was_lost_is_not_made_twice() {
     let faulty = Rc::new(Faulty::new(Memory::default(), |number, _| if number == 2 { Act::Lose } else { Act::Go }));
     let ledger = Ledger::new(Rc::clone(&faulty) as Rc<dyn Store>);
     let seen = look(&ledger);
-    let note = || now(ledger.note(&seen, &record("r-1", 0, "refused"), &"a", Vec::new(), at(0)));
+    let note = || now(ledger.note(&seen, &record("r-1", 0, "refused"), &"a", &"a", Vec::new(), at(0)));
     assert!(matches!(note(), Err(Refusal::Trouble(Trouble::Away { perhaps: true, .. }))));
     assert_eq!(note(), Ok(Noted::Known));
     assert_eq!(faulty.inner().items().len(), 2);
@@ -450,7 +450,7 @@ fn trouble_of_the_store_is_told_as_it_is() {
         let ledger = Ledger::new(Rc::new(faulty));
         let seen = look(&ledger);
         assert_eq!(intend(&ledger, &seen, "r-1", 0).unwrap_err(), Refusal::Trouble(trouble.clone()));
-        let note = now(ledger.note(&seen, &record("r-1", 0, "refused"), &"a", Vec::new(), at(0)));
+        let note = now(ledger.note(&seen, &record("r-1", 0, "refused"), &"a", &"a", Vec::new(), at(0)));
         assert_eq!(note, Err(Refusal::Trouble(trouble.clone())));
         assert_eq!(now(ledger.look(&spot())).unwrap_err(), trouble);
         assert_eq!(now(ledger.reached("a", at(0))), Err(trouble.clone()));
@@ -559,7 +559,7 @@ fn a_history_a_record_and_a_day() {
     }
     let elsewhere = Spot { resource: "clinic-scans-2".to_owned(), ..spot() };
     let seen = now(ledger.look(&elsewhere)).unwrap();
-    now(ledger.note(&seen, &record("r-4", 7, "refused"), &"a", Vec::new(), at(7))).unwrap();
+    now(ledger.note(&seen, &record("r-4", 7, "refused"), &"a", &"a", Vec::new(), at(7))).unwrap();
     let ids =
         |records: Vec<Value>| records.iter().map(|record| record["id"].as_str().unwrap()).collect::<Vec<_>>().join(" ");
     assert_eq!(ids(now(ledger.history(&spot(), 10)).unwrap()), "r-3 r-2 r-1");

@@ -79,6 +79,11 @@ pub struct Last {
     /// When it was recorded.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
+    /// What it came to, whoever caused it.
+    pub gist: String,
+    /// Since when it has been coming to that.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
 }
 
 impl Standing {

@@ -132,7 +132,7 @@ proptest! {
                 }
                 Step::Note(who) => {
                     let Some(look) = &looks[who] else { continue };
-                    let _ = now(ledger.note(look, &record(&id, seconds, "planned"), &id, Vec::new(), at(seconds)));
+                    let _ = now(ledger.note(look, &record(&id, seconds, "planned"), &id, &id, Vec::new(), at(seconds)));
                 }
                 Step::Pass(more) => seconds += i64::from(more),
             }

@@ -278,7 +278,7 @@ async fn carry_out<C: Control, K: Cloud<C>>(
             }
         }
     }
-    verify(at, record, &Written { aim, before: &before, made: written.len(), fault }).await.map(Some)
+    verify(at, record, &Written { aim, before: &before, made: written.len(), fault }, session).await.map(Some)
 }
 
 /// Makes the writes, one after another, until one fails.
@@ -336,6 +336,13 @@ impl<C: Control, K: Cloud<C>> At<'_, C, K> {
             call.as_mut().poll(context)
         });
         by(until, awake).await
+    }
+
+    /// Whether the resource is still ours for so many milliseconds, and then for a while.
+    fn is_leased_for(&self, milliseconds: u64) -> bool {
+        let ((until, wall), wait) = (self.until.get(), Duration::from_millis(milliseconds));
+        // Writes end with the function's time, too; looks are ended by that alone.
+        (Instant::now() + wait < until || until == self.run.deadline) && SystemTime::now() + wait < wall
     }
 
     /// The lease begins now.

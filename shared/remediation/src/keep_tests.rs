@@ -411,7 +411,7 @@ async fn a_result_that_the_ledger_misses_is_made_good_by_the_next_run() {
 async fn whoever_dies_is_found_out() {
     // Before its first write, between the two, after both.
     for (writes, was, first, then) in [
-        (0, OPEN, "failed", Outcome::Fixed),
+        (0, OPEN, "unverified", Outcome::Fixed),
         (1, Door { shut: true, ..OPEN }, "unverified", Outcome::Fixed),
         (2, SHUT, "fixed", Outcome::Compliant),
     ] {
@@ -650,4 +650,36 @@ async fn what_changes_by_itself_makes_no_other_plan_and_is_not_said_again() {
     assert_eq!(clinic.outcomes().len(), 1);
     let yes = approve(&clinic, &asked).await;
     assert_eq!(go("r-3", of(yes), blocked).await.outcome, Outcome::Fixed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_refusal_of_another_event_is_recorded_and_not_told_again() {
+    let clinic = Clinic::new();
+    let door = Door { blocked: true, ..OPEN };
+    for (hour, id) in [(0, "r-1"), (1, "r-2"), (24 * 8, "r-3")] {
+        clinic.at(hour, id, &House::new(door.clone(), []), &event(id)).await;
+    }
+    let again: Vec<_> = clinic.records().iter().map(|record| record["again"].as_bool()).collect();
+    assert_eq!(again, [None, Some(true), None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_lasts_as_long_as_the_reading_back() {
+    let clinic = Clinic::new();
+    let slow = Ledger::new(Rc::clone(&clinic.store) as Rc<dyn Store>).with_lease(Duration::from_secs(8));
+    // Reads lag until after the lease would have ended.
+    let stale = std::iter::repeat_n(Step::Stale, 7);
+    let house = House::new(OPEN, [Step::Fine, Step::Fine, Step::Fine].into_iter().chain(stale));
+    let (first, second) = (event("e-1"), event("e-2"));
+    let minute = Duration::from_mins(1);
+    let one = kept_as("r-1", now(), &house, &first, &clinic.settings, &slow, minute);
+    let other = async {
+        sleep(Duration::from_secs(9)).await;
+        let later = now() + Duration::from_secs(9);
+        kept_as("r-2", later, &house, &second, &clinic.settings, &slow, minute).await
+    };
+    let (one, other) = tokio::join!(one, other);
+    assert_eq!((one.outcome, other.outcome), (Outcome::Fixed, Outcome::Compliant), "{} / {}", one.why, other.why);
+    assert_eq!(house.writes().len(), 2);
+    assert_eq!(clinic.outcomes(), ["fixed"]);
 }

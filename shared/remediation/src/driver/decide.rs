@@ -12,6 +12,7 @@ use crate::settings::Mode;
 use ledger::{Approval, ApprovalState, Covers, Exemption, Ledger, Look, TAG, Trouble, Write};
 use serde::Deserialize;
 use serde_json::Value;
+use time::OffsetDateTime;
 use triggers::ids::shown;
 
 /// The reason of an exemption that an undo makes, where the request gave none.
@@ -120,7 +121,7 @@ impl Session {
                 ApprovalState::Approved => {}
             }
         }
-        let expires = now + at.run.settings.limits.approval;
+        let expires = whole(now + at.run.settings.limits.approval);
         record.approval = Some(Approved { id: id.clone(), by: None, expires });
         let asked = end(Outcome::AwaitingApproval, format!("waits for approval: {command}"));
         let mut shown = record.clone();
@@ -164,6 +165,11 @@ fn managed_by(tags: &[(String, String)]) -> Option<String> {
 async fn plan<C: Control, K: Cloud<C>>(at: &At<'_, C, K>, changes: &[C::Change], record: &Record) -> End {
     let allowed = at.rehearse(changes).await;
     end(Outcome::Planned, planned(changes.len(), record, &allowed))
+}
+
+/// A time without the parts of a second that nobody reads.
+fn whole(at: OffsetDateTime) -> OffsetDateTime {
+    at.replace_nanosecond(0).unwrap_or(at)
 }
 
 /// The state that was found, without what changes by itself.
@@ -261,7 +267,7 @@ async fn leave_alone<C: Control, K: Cloud<C>>(
         return Ok(None);
     }
     let now = at.run.clock();
-    let expires = now + past.leave_alone;
+    let expires = whole(now + past.leave_alone);
     record.left_alone_until = Some(expires);
     let exemption = Exemption {
         id: format!("undo-{}", record.id),

@@ -191,6 +191,20 @@ impl Session {
         End { refused_by: Some("budget".to_owned()), ..end(Outcome::Planned, why) }
     }
 
+    /// Makes the lease last longer, for a reading-back that takes long; false if it is no longer ours.
+    pub(super) async fn renew<C: Control, K: Cloud<C>>(&mut self, at: &At<'_, C, K>, record: &Record) -> bool {
+        let (Some(ledger), Some(held)) = (at.run.ledger, &self.held) else { return false };
+        let intent = value(record);
+        match within_refusal(at.run, ledger.intend_again(held, &intent, None, at.run.clock())).await {
+            Ok(held) => {
+                self.held = Some(held);
+                at.lease();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
     /// Waits until nobody else is at work on the resource.
     pub(super) async fn wait<C: Control, K: Cloud<C>>(&mut self, at: &At<'_, C, K>) -> Result<(), End> {
         let Some(ledger) = at.run.ledger else { return Err(busy()) };
@@ -258,8 +272,10 @@ impl Session {
                 }
             }
         };
-        let (noted, says) = (value(record), says::<C>(record));
-        match within_refusal(run, ledger.note(&look, &noted, &says, self.also, run.clock())).await {
+        let gist = gist::<C>(record);
+        let event = record.cause.as_ref().and_then(|cause| cause.event_id.clone());
+        let says = json!([gist, event.filter(|_| !is_shut(record))]);
+        match within_refusal(run, ledger.note(&look, &value(record), &says, &gist, self.also, run.clock())).await {
             Ok(Noted::New | Noted::Known) | Err(ledger::Refusal::Also) => {}
             Err(ledger::Refusal::Trouble(trouble)) => missed(record, &trouble.to_string()),
             Err(ledger::Refusal::Taken | ledger::Refusal::Spent) => missed(record, "it was busy"),
@@ -305,15 +321,19 @@ fn worth_noting<C: Control>(request: &Request<C>, record: &Record) -> bool {
     }
 }
 
-/// What a record comes to, for telling whether it was said before. A gate that is shut is shut, whatever knocks.
-fn says<C: Control>(record: &Record) -> Value {
+/// Whether it was a gate that is shut whatever knocks.
+fn is_shut(record: &Record) -> bool {
+    matches!(record.refused_by.as_deref(), Some("kill-switch" | "flapping" | "budget" | "account" | "region"))
+}
+
+/// What a record comes to, whoever caused it.
+fn gist<C: Control>(record: &Record) -> Value {
     let by = record.refused_by.as_deref();
-    if matches!(by, Some("kill-switch" | "flapping" | "budget" | "account" | "region")) {
+    if is_shut(record) {
         return json!([record.outcome, by]);
     }
-    let event = record.cause.as_ref().and_then(|cause| cause.event_id.as_deref());
     let asked = record.approval.as_ref().map(|asked| (&asked.id, asked.expires.unix_timestamp()));
-    json!([record.outcome, by, lasting::<C>(record), record.changes, asked, event])
+    json!([record.outcome, by, lasting::<C>(record), record.changes, asked])
 }
 
 /// A text from outside as it can be kept: short, and without anything that is not to be seen.
@@ -348,7 +368,8 @@ async fn recover<C: Control>(
             (done, "whoever wrote it ended early; read back and seen by the next run")
         }
         Some(_) if same(state("before")) => {
-            (Outcome::Failed, "whoever was to write it ended early, and nothing of it is to be seen")
+            // Written and undone again by somebody, or never written: nobody can tell.
+            (Outcome::Unverified, "whoever was to write it ended early, and the resource is as it was before")
         }
         Some(_) => (Outcome::Unverified, "whoever was to write it ended early, and the resource is in another state"),
     };

@@ -1,6 +1,7 @@
 //! Reading back what was written, and saying what became of it.
 
 use super::aim::Aim;
+use super::keep::Session;
 use super::{At, End, READ_BACK, end, pause, value};
 use crate::control::{Cloud, Control};
 use crate::fault::Fault;
@@ -20,6 +21,7 @@ pub(super) async fn verify<C: Control, K: Cloud<C>>(
     at: &At<'_, C, K>,
     record: &mut Record,
     done: &Written<'_, C>,
+    session: &mut Session,
 ) -> Result<End, End> {
     // Such answers mean that the write was not made, and no patience makes it.
     let refused =
@@ -32,6 +34,10 @@ pub(super) async fn verify<C: Control, K: Cloud<C>>(
     let mut last = None;
     let mut unread = None;
     for wait in looks {
+        // Nobody else is to work on it while we look.
+        if !at.is_leased_for(*wait) && !session.renew(at, record).await {
+            break;
+        }
         if *wait > 0 && !pause(at.run, *wait).await {
             break;
         }
