@@ -152,7 +152,7 @@ fn parameters() {
         .map(|setting| {
             let value = match setting.kind {
                 Kind::Number(..) => json!(setting.default.parse::<u32>().unwrap()),
-                Kind::Text(_) | Kind::Choice(_) => json!(setting.default),
+                Kind::Text(_) | Kind::Choice(_) | Kind::Deployed => json!(setting.default),
             };
             (setting.field.to_owned(), value)
         })
