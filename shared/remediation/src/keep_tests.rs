@@ -683,3 +683,17 @@ async fn a_lease_lasts_as_long_as_the_reading_back() {
     assert_eq!(house.writes().len(), 2);
     assert_eq!(clinic.outcomes(), ["fixed"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_gates_are_asked_in_their_order() {
+    let clinic = Clinic::new();
+    clinic.posture(|posture| posture.mode = Some(Mode::Plan)).await;
+    let more = manual(Order::Fix(Some(Mode::Enforce)), &[]);
+    let go = async |id: &str| clinic.at(0, id, &House::new(OPEN, []), &more).await;
+    assert_eq!(refused_by(&go("r-1").await), (Outcome::Refused, Some("mode")));
+    clinic.ledger.exempt(&exemption(), 0).await.unwrap();
+    assert_eq!(go("r-2").await.outcome, Outcome::Exempt, "the exemption before the mode");
+    let stop = || Stop { by: "alice".to_owned(), reason: "INC-1".to_owned(), at: now() };
+    clinic.posture(|posture| posture.stop = Some(stop())).await;
+    assert_eq!(refused_by(&go("r-3").await), (Outcome::Refused, Some("kill-switch")), "the kill switch before all");
+}

@@ -42,8 +42,11 @@ impl Session {
             }
             Err(trouble) => return Err(unledgered(&trouble)),
         };
-        record.mode = gate::mode(request, at.run.settings, look.as_ref().map(|look| &look.deployment.posture))?;
-        if record.mode != Mode::Plan {
+        let mode = gate::mode(request, at.run.settings, look.as_ref().map(|look| &look.deployment.posture));
+        if let Ok(mode) = mode {
+            record.mode = mode;
+        }
+        if mode != Ok(Mode::Plan) {
             let Some(look) = &look else {
                 return Err(unledgered(&Trouble::lasting(
                     "there is none; deploy it, and set SUTURE_LEDGER to its name",
@@ -61,6 +64,7 @@ impl Session {
             record.exemption = Some(exemption);
             return Err(end(Outcome::Exempt, why));
         }
+        mode?;
         if record.mode == Mode::Plan {
             return Err(plan(at, changes, record).await);
         }
