@@ -142,7 +142,7 @@ fn an_intent_whose_answer_is_lost_for_good_is_brought_to_its_end_by_the_retry() 
         faults(lab, &[]);
         let told = story(lab, &bucket).await;
         assert_eq!((is_closed(lab, &bucket).await, writes_to(lab, Some(&bucket)).len()), (true, 1), "{told:?}");
-        assert_eq!(told, ["failed", "fixed"], "{:#?}", records_of(lab, &bucket).await);
+        assert_eq!(told, ["unverified", "fixed"], "{:#?}", records_of(lab, &bucket).await);
     });
 }
 
@@ -203,7 +203,7 @@ fn whoever_is_killed_in_the_middle_leaves_what_the_next_brings_to_its_end() {
                 let told = story(lab, &bucket).await;
                 println!("{at}: {told:?}");
                 // After its intent, its write may or may not have been on its way: then that was what closed the bucket.
-                let died_between = call == "dynamodb:TransactWriteItems" && told == ["failed", "fixed"];
+                let died_between = call == "dynamodb:TransactWriteItems" && told == ["unverified", "fixed"];
                 assert!(is_closed(lab, &bucket).await && (died_between || told == ["fixed"]), "{at}: {told:?}");
                 assert!(!records_of(lab, &bucket).await.iter().any(|record| record["why"] == "about to write"), "{at}");
                 let standings = rows(lab).await.into_iter().filter(|row| row.sk.starts_with("standing#"));
