@@ -122,3 +122,22 @@ async fn everything_else_is_rejected_with_what_to_do() {
     let why = rejected(Memory::default(), json!({"mode": "undo", "record": long})).await;
     assert!(why.len() < 500 && !why.contains('\n'), "{why}");
 }
+
+#[tokio::test]
+async fn the_examples_are_what_their_names_say() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/undo");
+    let mut seen = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let event: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut kept = record(&json!({"block": null}));
+        // A record that is passed whole is one that this ledger does not have.
+        kept["id"] =
+            if event["record"].is_string() { "8c9e1f6a-1ab0-4000-8000-000000000007-1" } else { "another" }.into();
+        let sound = asked(keeping(kept).await, event).await.is_ok();
+        assert_eq!(sound, name.starts_with("manual-"), "{name}");
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}

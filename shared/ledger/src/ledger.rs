@@ -3,8 +3,8 @@
 //! Whatever matters is decided by conditions of one write, never by a look before it: two who looked at the same time cannot
 //! both write.
 
-use crate::approval::{self, Approval, ApprovalState};
-use crate::deployment::{self, Deployment, EXEMPTION, Posture, SETTINGS};
+use crate::approval;
+use crate::deployment::{self, Deployment, EXEMPTION, SETTINGS};
 use crate::exemption::Exemption;
 use crate::standing::{Last, Lease, Return, Spot, Standing};
 use crate::store::{Index, Item, Key, Store, Trouble, Write};
@@ -30,9 +30,9 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 /// For how long a sweep does not record again what it recorded of a resource.
 const SAID: time::Duration = time::Duration::days(7);
 /// The most items that are read of one partition.
-const MANY: usize = 10_000;
+pub(crate) const MANY: usize = 10_000;
 /// For how long a count of an hour, and a decided approval, are kept, in seconds.
-const KEPT: i64 = 90 * 24 * 3600;
+pub(crate) const KEPT: i64 = 90 * 24 * 3600;
 
 /// What was read, and when.
 type Remembered = (Instant, Rc<Deployment>);
@@ -428,108 +428,7 @@ impl Ledger {
         Ok(items)
     }
 
-    /// The plan with this id, with its item's version.
-    pub async fn approval(&self, id: &str) -> Result<Option<(Approval, u64)>, Trouble> {
-        let item = self.store.get(&Approval::key(id)).await?;
-        item.map(|item| body(&item).map(|approval| (approval, item.version))).transpose()
-    }
-
-    /// The plans, the undecided and the decided.
-    pub async fn approvals(&self) -> Result<Vec<Approval>, Trouble> {
-        let items = self.store.query(approval::PARTITION, "", false, MANY).await?;
-        items.iter().map(body).collect()
-    }
-
-    /// The write that puts a plan where the one with `version` is (0 for none).
-    pub fn approval_write(approval: &Approval, version: u64) -> Write {
-        Write::Put(Item {
-            key: Approval::key(&approval.id),
-            version: version + 1,
-            body: serde_json::to_value(approval).unwrap_or_default(),
-            id: None,
-            day: None,
-            expires: Some(approval.expires.unix_timestamp() + KEPT),
-        })
-    }
-
-    /// Decides that a plan is not to be carried out. Nothing if it was decided already.
-    pub async fn reject(&self, id: &str, by: &str, now: OffsetDateTime) -> Result<Option<Approval>, Trouble> {
-        let Some((mut approval, version)) = self.approval(id).await? else { return Ok(None) };
-        if approval.state == ApprovalState::Open {
-            approval.state = ApprovalState::Rejected;
-            approval.by = Some(by.to_owned());
-            approval.decided_at = Some(now);
-            self.store.write(&[Self::approval_write(&approval, version)]).await?;
-        }
-        Ok(Some(approval))
-    }
-
-    /// The write that puts an exemption where the one with `version` is (0 for none).
-    pub fn exemption_write(exemption: &Exemption, version: u64) -> Write {
-        Write::Put(Item {
-            key: Key::new(deployment::PARTITION, format!("{EXEMPTION}{}", exemption.id)),
-            version: version + 1,
-            body: serde_json::to_value(exemption).unwrap_or_default(),
-            id: None,
-            day: None,
-            expires: None,
-        })
-    }
-
-    /// Puts an exemption in, or one that was changed in its place.
-    pub async fn exempt(&self, exemption: &Exemption, version: u64) -> Result<(), Trouble> {
-        let written = self.store.write(&[Self::exemption_write(exemption, version)]).await;
-        self.forget();
-        written
-    }
-
-    /// The write that takes an exemption out.
-    pub fn unexempt_write(id: &str, version: u64) -> Write {
-        Write::Delete(Key::new(deployment::PARTITION, format!("{EXEMPTION}{id}")), version)
-    }
-
-    /// Takes an exemption out.
-    pub async fn unexempt(&self, id: &str, version: u64) -> Result<(), Trouble> {
-        let written = self.store.write(&[Self::unexempt_write(id, version)]).await;
-        self.forget();
-        written
-    }
-
-    /// Changes the live settings. Tried again while others change them.
-    pub async fn change(
-        &self,
-        by: &str,
-        now: OffsetDateTime,
-        change: impl Fn(&mut Posture),
-    ) -> Result<Posture, Trouble> {
-        let mut last = Trouble::Conflict(0);
-        for _ in 0..10 {
-            let deployment = self.deployment().await?;
-            let mut posture = deployment.posture.clone();
-            change(&mut posture);
-            posture.changed_by = Some(by.to_owned());
-            posture.changed_at = Some(now);
-            let item = Item {
-                key: Key::new(deployment::PARTITION, SETTINGS),
-                version: deployment.version + 1,
-                body: serde_json::to_value(&posture).unwrap_or_default(),
-                id: None,
-                day: None,
-                expires: None,
-            };
-            match self.store.write(&[Write::Put(item)]).await {
-                Ok(()) => {
-                    self.forget();
-                    return Ok(posture);
-                }
-                Err(conflict @ Trouble::Conflict(_)) => last = conflict,
-                Err(trouble) => return Err(trouble),
-            }
-        }
-        Err(last)
-    }
-
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.remembered.replace(None);
     }
 }
@@ -616,7 +515,7 @@ fn hour(now: OffsetDateTime) -> String {
     format!("{:04}-{:02}-{:02}T{:02}", date.year(), u8::from(date.month()), date.day(), date.hour())
 }
 
-fn body<T: DeserializeOwned>(item: &Item) -> Result<T, Trouble> {
+pub(crate) fn body<T: DeserializeOwned>(item: &Item) -> Result<T, Trouble> {
     T::deserialize(&item.body).map_err(|_| {
         Trouble::lasting(format!(
             "the ledger's item {} {} is not in a form that this version knows; was it written by a newer one?",

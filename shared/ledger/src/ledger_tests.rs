@@ -1,6 +1,8 @@
 //! The ledger in memory: what its conditions keep apart.
 
 use super::*;
+use crate::approval::{Approval, ApprovalState};
+use crate::deployment::Posture;
 use crate::deployment::Stop;
 use crate::faulty::{Act, Call, Faulty, Turn};
 use crate::memory::Memory;

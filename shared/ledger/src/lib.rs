@@ -22,6 +22,7 @@
 mod approval;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+mod decisions;
 mod deployment;
 mod dynamo;
 mod exemption;
