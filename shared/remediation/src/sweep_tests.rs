@@ -5,7 +5,7 @@ use crate::control::Place;
 use crate::driver::Spent;
 use crate::event::Trigger;
 use crate::settings::{Limits, Settings};
-use crate::toy::{Door, Doors, Name, OPEN, OURS, SHUT, Turn, account, now, region, settings, throttled};
+use crate::toy::{Door, Doors, Name, OPEN, OURS, SHUT, Turn, account, region, settings, throttled};
 use crate::{AccountId, Mode, Outcome, Region};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -98,18 +98,7 @@ async fn over(street: &Street, mode: Mode, time: Duration) -> (Swept, Vec<Record
     let (ledger, spent, started) = (crate::toy::ledger(), Spent::default(), Instant::now());
     let limits = Limits { per_hour: u64::MAX, per_invocation: u64::MAX, ..settings.limits };
     let settings = Settings { limits, ..settings };
-    let run = Run {
-        settings: &settings,
-        id: "s".to_owned(),
-        now: now(),
-        looks: now(),
-        started,
-        deadline: Instant::now() + time,
-        ledger: Some(&ledger),
-        spent: &spent,
-        parameters: None,
-        one_of_many: false,
-    };
+    let run = Run { deadline: started + time, ..crate::toy::a_run("s", &settings, Some(&ledger), &spent) };
     let asked = Sweep {
         account: account(OURS),
         region: region("us-east-1"),

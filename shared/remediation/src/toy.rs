@@ -417,7 +417,7 @@ pub async fn kept(
 /// The same, with the record's id and the time of day.
 pub async fn kept_as<C: Control>(
     id: &str,
-    now: OffsetDateTime,
+    at: OffsetDateTime,
     house: &impl Cloud<C>,
     request: &Request<C>,
     settings: &Settings,
@@ -425,18 +425,24 @@ pub async fn kept_as<C: Control>(
     time: Duration,
 ) -> Record {
     let spent = Spent::default();
-    let (started, deadline) = (Instant::now(), Instant::now() + time);
-    let run = Run {
+    let deadline = Instant::now() + time;
+    driver::run(house, request, &Run { now: at, looks: at, deadline, ..a_run(id, settings, Some(ledger), &spent) })
+        .await
+}
+
+/// A run that begins now and has a minute.
+pub fn a_run<'a>(id: &str, settings: &'a Settings, ledger: Option<&'a Ledger>, spent: &'a Spent) -> Run<'a> {
+    let started = Instant::now();
+    Run {
         settings,
         id: id.to_owned(),
-        now,
-        looks: now,
+        now: now(),
+        looks: now(),
         started,
-        deadline,
-        ledger: Some(ledger),
-        spent: &spent,
+        deadline: started + Duration::from_mins(1),
+        ledger,
+        spent,
         parameters: None,
         one_of_many: false,
-    };
-    driver::run(house, request, &run).await
+    }
 }
