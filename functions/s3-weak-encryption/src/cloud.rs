@@ -257,7 +257,13 @@ impl Encryption {
             Box::pin(self.surroundings(&client, place, &state.wanted, occasion)).await.map(Some)
         };
         let (keys, surroundings) = tokio::try_join!(self.keys(&state.rules, place, occasion), around)?;
-        Ok(State { keys, surroundings, ..state })
+        let state = State { keys, surroundings, ..state };
+        if state.surroundings.is_some() || state.is_fine() {
+            return Ok(state);
+        }
+        // A key that is named loosely shows only once it was looked at that it falls short.
+        let around = Box::pin(self.surroundings(&client, place, &state.wanted, occasion)).await?;
+        Ok(State { surroundings: Some(around), ..state })
     }
 
     /// Whether the bucket still has the rules that a change was decided on.

@@ -173,6 +173,21 @@ async fn the_config_rule_says_which_keys_it_accepts() {
 }
 
 #[tokio::test]
+async fn an_alias_is_judged_as_the_key_that_it_means() {
+    // The bucket's alias means another key than the one that the rule lists and the setting has.
+    let parameters = serde_json::json!({"kmsKeyArns": THEIRS}).as_object().cloned();
+    let rule = Some(remediation::ConfigRule { name: "s3-default-encryption-kms-abc".to_owned(), parameters });
+    let setting = Parameters { keys: Keys::try_from(format!("us-west-2={THEIRS}")).unwrap(), ..Parameters::default() };
+    let (fake, cloud) = cloud(setting, |sent| match about(sent).as_str() {
+        "GET encryption" => rules_xml(&kms_xml("alias/phi")),
+        _ => bare(sent),
+    });
+    let state = cloud.observe(&place(), &Occasion { rule, ..occasion() }).await.unwrap().unwrap();
+    assert_eq!(WeakEncryption::desired(&state).rules[0].key.as_deref(), Some(THEIRS));
+    assert!(state.surroundings.is_some(), "what the change would touch is read: {:?}", asked(&fake));
+}
+
+#[tokio::test]
 async fn log_delivery_and_replication_are_seen() {
     let acl = "<AccessControlPolicy><AccessControlList><Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
         xsi:type=\"Group\"><URI>http://acs.amazonaws.com/groups/s3/LogDelivery</URI></Grantee><Permission>WRITE</Permission>\

@@ -83,7 +83,7 @@ fn strength(rule: &Rule) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16384, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_laws_hold(state in states()) {

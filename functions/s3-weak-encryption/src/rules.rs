@@ -90,7 +90,7 @@ impl Rule {
             Strength::Unknown => return stuck("not-understood", self.unknown()),
             Strength::None => (None, None),
             Strength::Of(Algorithm::Aes256) => (Some(Algorithm::Aes256), None),
-            Strength::Of(kms) => (Some(kms), poor(&Named::of(self.key.as_deref()), wanted)),
+            Strength::Of(kms) => (Some(kms), poor(&self.meant(state), wanted)),
         };
         match (have, poor_key) {
             (Some(have), None) if have >= least => Verdict::Fine,
@@ -102,6 +102,14 @@ impl Rule {
                 self.strengthened(algorithm, poor_key.is_some(), state)
             }
         }
+    }
+
+    /// The key that it means: one named loosely is the key that was seen under that name, and is judged as that key.
+    fn meant(&self, state: &State) -> Named {
+        let named = Named::of(self.key.as_deref());
+        let Named::Loosely(name) = &named else { return named };
+        let seen = state.keys.iter().find(|look| look.key == *name).and_then(Look::arn).cloned();
+        seen.map_or(named, Named::Key)
     }
 
     /// The rule with this algorithm, and with the key of the region unless it has a good one of its own.
