@@ -379,6 +379,7 @@ pub fn notice(doors: &[&str]) -> Notice {
         rule: None,
         reply: None,
         manual: None,
+        part: None,
         message: None,
     }
 }

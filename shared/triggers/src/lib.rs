@@ -18,6 +18,7 @@ mod fuzz_tests;
 pub mod ids;
 mod manual;
 mod ocsf;
+mod part;
 mod read;
 mod resource;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod security_hub;
 mod value;
 
 pub use explain::explain;
+pub use part::Part;
 pub use read::{MOST_RECORDS, read, read_bytes};
 
 use ids::{AccountId, Region};
@@ -91,6 +93,8 @@ pub struct Notice {
     pub reply: Option<Reply>,
     /// The request, where a person sent it.
     pub manual: Option<Manual>,
+    /// The part of a sweep that it hands over, where a sweep handed one over to a queue.
+    pub part: Option<Part>,
     /// The id of the SQS message that it came in: what is to be named if it should be delivered again.
     pub message: Option<String>,
 }

@@ -3,7 +3,7 @@
 use crate::ids::{AccountId, Region, shown};
 use crate::value::{account, fields, kind, region, tame, text, time};
 use crate::{Act, Notice, Reading, Rejected, Trigger};
-use crate::{LARGEST_EVENT, cloudtrail, config, findings, manual, ocsf, security_hub};
+use crate::{LARGEST_EVENT, cloudtrail, config, findings, manual, ocsf, part, security_hub};
 use aws_lambda_events::sqs::SqsMessage;
 use serde::Deserialize;
 use serde_json::Value;
@@ -111,6 +111,10 @@ impl Reader {
         }
         if cloudtrail::is_record(event) {
             return self.take(cloudtrail::record(event, &Value::Null), message);
+        }
+        // Handed over by SQS alone: nobody invokes a function with a part of a sweep.
+        if part::is_part(event) && message.is_some() {
+            return self.take(vec![part::read(event)], message);
         }
         if depth > 0 {
             let why = if manual::is_request(event) {
@@ -279,6 +283,7 @@ pub(crate) fn blank(trigger: Trigger, act: Act, why: String) -> Notice {
         rule: None,
         reply: None,
         manual: None,
+        part: None,
         message: None,
     }
 }
