@@ -181,7 +181,7 @@ impl Control for Tampering {
             "AWS::SNS::Subscription",
             "AWS::SNS::Topic",
         ],
-        scope: Scope::Regional,
+        scope: Scope::Deployment,
         names_account: false,
         // Not that there is anything to take back.
         safety: Safety::Reversible,

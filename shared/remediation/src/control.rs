@@ -76,6 +76,8 @@ pub enum Scope {
     /// In the account, whatever the region (IAM). Their events arrive in one region only; the regions that may be changed
     /// do not matter to them.
     Global,
+    /// In one region each, and parts of the deployment itself: never a member account's.
+    Deployment,
 }
 
 /// One field of a control's [`Control::Parameters`], and the template's parameter that it comes from.

@@ -128,7 +128,7 @@ impl From<Fault> for End {
 
 /// Carries out one request and returns its record. It does not fail: what goes wrong is an outcome.
 pub async fn run<C: Control>(cloud: &impl Cloud<C>, request: &Request<C>, run: &Run<'_>) -> Record {
-    let mut record = Record::open(request, run.id.clone(), run.settings.mode, run.now);
+    let mut record = Record::open(request, run.id.clone(), run.settings.mode_of(C::ABOUT.id), run.now);
     record.parameters = run.parameters.cloned();
     let mut session = Session::default();
     let ended = drive(cloud, request, run, &mut record, &mut session).await.unwrap_or_else(|end| end);

@@ -3,7 +3,7 @@
 //! Whether a control minds an event is decided here, by the data in its [`About`](crate::About), once for all controls.
 
 use crate::control::{Control, Place, Safety, Scope};
-use crate::settings::Mode;
+use crate::settings::{Mode, Settings};
 use ledger::Approval;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use triggers::ids::{AccountId, Region, shown};
 use triggers::{Act, ManualMode, Notice};
 
-pub use triggers::{ApiCall, Cause, ConfigRule, LARGEST_EVENT, Manual, Reply, Resource, Trigger};
+pub use triggers::{ApiCall, Cause, ConfigRule, LARGEST_EVENT, Manual, Part, Reply, Resource, Trigger};
 
 /// The resource of a manual request that means all of them.
 const EVERYTHING: &str = "*";
@@ -36,7 +36,7 @@ pub enum Work<C: Control> {
     /// Look at one resource.
     One(Box<Request<C>>),
     /// Look at all of them.
-    All(Sweep),
+    All(Box<Sweep>),
 }
 
 /// One resource to look at, and why.
@@ -85,9 +85,31 @@ pub struct Sweep {
     pub asked_by: Option<String>,
     /// Gates and guards that a manual request overrides by name.
     pub overrides: Vec<String>,
+    /// The part of it that is meant, where another invocation handed one over.
+    pub part: Option<Part>,
 }
 
 impl Sweep {
+    /// The same sweep of each place that a deployment looks after: its accounts, those of other accounts only if they lend us a
+    /// role, and in each its regions, if the control's resources are in regions.
+    pub fn places<C: Control>(&self, settings: &Settings) -> Vec<Self> {
+        let ours = |account: &&AccountId| {
+            let elsewhere = C::ABOUT.scope != Scope::Deployment && settings.member_role.is_some();
+            elsewhere || **account == self.account
+        };
+        let regions = match C::ABOUT.scope {
+            Scope::Regional => settings.regions.as_slice(),
+            Scope::Global | Scope::Deployment => std::slice::from_ref(&self.region),
+        };
+        let accounts = settings.accounts.iter().filter(ours);
+        let at = |account: &AccountId, region: &Region| Self {
+            account: account.clone(),
+            region: region.clone(),
+            ..self.clone()
+        };
+        accounts.flat_map(|account| regions.iter().map(move |region| at(account, region))).collect()
+    }
+
     /// The request for one of its resources.
     pub fn request<C: Control>(&self, target: C::Target) -> Request<C> {
         Request {
@@ -201,7 +223,7 @@ fn try_work<C: Control>(notice: &Notice, own: Own<'_>) -> Result<(Vec<Work<C>>, 
     let account = notice.account.as_ref().or(own.account.filter(|_| asked)).ok_or_else(|| rejected("account"))?.clone();
     let region = match C::ABOUT.scope {
         Scope::Global => own.region.or(notice.region.as_ref()),
-        Scope::Regional => notice.region.as_ref().or(own.region.filter(|_| asked)),
+        Scope::Regional | Scope::Deployment => notice.region.as_ref().or(own.region.filter(|_| asked)),
     };
     let region = region.ok_or_else(|| rejected("region"))?.clone();
     let manual = notice.manual.as_ref();
@@ -217,8 +239,9 @@ fn try_work<C: Control>(notice: &Notice, own: Own<'_>) -> Result<(Vec<Work<C>>, 
     let everything = manual.and_then(|manual| manual.resource.as_deref()) == Some(EVERYTHING);
     if notice.act == Act::Sweep || everything {
         let (trigger, rule) = (notice.trigger, notice.rule.clone());
-        let sweep = Sweep { account, region, mode, trigger, rule, reason, asked_by, overrides };
-        return Ok((vec![Work::All(sweep)], Vec::new()));
+        let part = notice.part.clone();
+        let sweep = Sweep { account, region, mode, trigger, rule, reason, asked_by, overrides, part };
+        return Ok((vec![Work::All(Box::new(sweep))], Vec::new()));
     }
     let (mut work, mut unread) = (Vec::new(), Vec::new());
     let targets = match manual.and_then(|manual| manual.resource.as_deref()) {
@@ -308,6 +331,10 @@ pub fn minds<C: Control>(notice: &Notice) -> Result<(), Unread> {
             } else {
                 no_concern("the event")
             }
+        }
+        Trigger::Schedule if notice.part.as_ref().is_some_and(|part| part.control != about.id) => {
+            let other = notice.part.as_ref().map(|part| shown(&part.control)).unwrap_or_default();
+            Err(Unread::Rejected(format!("the part is of a sweep of {other}, and this function is {}", about.id)))
         }
         Trigger::Schedule if about.sweeps.is_none() => no_concern("the schedule"),
         Trigger::Manual => {

@@ -22,7 +22,7 @@ fn requests(notice: &Notice) -> Vec<Request<Doors>> {
 fn sweep(notice: &Notice) -> Sweep {
     match of(notice) {
         (mut work, unread) if unread.is_empty() && work.len() == 1 => match work.remove(0) {
-            Work::All(sweep) => sweep,
+            Work::All(sweep) => *sweep,
             Work::One(request) => panic!("{request:?}"),
         },
         other => panic!("{other:?}"),

@@ -2,12 +2,13 @@
 //!
 //! A manual request can override a gate by naming it in `override`; the record then shows that it did.
 
+use crate::accounts::ACCOUNT;
 use crate::control::{Control, Place, Safety, Scope};
 use crate::event::{Order, Request};
 use crate::settings::{Limits, Mode, Settings};
 use ledger::{Posture, Standing};
 use time::OffsetDateTime;
-use triggers::ids::shown;
+use triggers::ids::{AccountId, Region, shown};
 
 /// A gate or a control's guard that said no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,32 +23,45 @@ pub struct Refusal {
 /// us answer ourselves.
 pub fn own_doing<C: Control>(request: &Request<C>, settings: &Settings) -> bool {
     let role = request.cause.as_ref().and_then(|cause| cause.role.as_deref());
-    role.is_some_and(|role| settings.role_arns.iter().any(|ours| ours == role))
+    let ours = |arn: &String| arn.replace(ACCOUNT, request.place.account.as_str());
+    role.is_some_and(|role| settings.role_arns.iter().any(|arn| ours(arn) == role))
 }
 
 /// The gates that need no look at the resource: is its account ours to change, and its region? `place` is where the
 /// request says that the resource is, or where it turned out to be.
 pub fn place<C: Control>(request: &Request<C>, place: &Place<C::Target>, settings: &Settings) -> Result<(), Refusal> {
-    let allowed = [
-        ("account", settings.accounts.contains(&place.account), place.account.as_str(), "SUTURE_ACCOUNTS"),
-        // What is in no region is in every one.
-        (
-            "region",
-            C::ABOUT.scope == Scope::Global || settings.regions.contains(&place.region),
-            place.region.as_str(),
-            "SUTURE_REGIONS",
-        ),
-    ];
-    if !C::ABOUT.names_account && settings.own_account.as_ref() != Some(&place.account) {
+    let at_home = settings.own_account.as_ref() == Some(&place.account);
+    if C::ABOUT.scope == Scope::Deployment && !at_home {
+        let why =
+            format!("{} looks after this deployment alone, and this is about account {}", C::ABOUT.id, place.account);
+        return Err(Refusal { by: "own-account".to_owned(), why });
+    }
+    if !C::ABOUT.names_account && !at_home && settings.member_role.is_none() {
         let why = format!(
-            "the calls of {} mean the account of this function, and this is about account {}; deploy it there",
+            "the calls of {} mean the account of this function, and this is about account {}; deploy it there, or make that \
+             account a member (docs/many-accounts.md)",
             C::ABOUT.id,
             place.account
         );
         return Err(Refusal { by: "own-account".to_owned(), why });
     }
-    for (gate, ours, value, setting) in allowed {
-        if !ours && !overridden(request, gate) {
+    listed::<C>(&place.account, &place.region, &request.overrides, settings)
+}
+
+/// The gates of an account and a region that are asked before anything is read there: also before a sweep lists anything.
+pub fn listed<C: Control>(
+    account: &AccountId,
+    region: &Region,
+    overrides: &[String],
+    settings: &Settings,
+) -> Result<(), Refusal> {
+    // What is in no region is in every one.
+    let in_region = C::ABOUT.scope == Scope::Global || settings.regions.contains(region);
+    for (gate, ours, value, setting) in [
+        ("account", settings.accounts.contains(account), account.as_str(), "SUTURE_ACCOUNTS"),
+        ("region", in_region, region.as_str(), "SUTURE_REGIONS"),
+    ] {
+        if !ours && !overrides.iter().any(|given| given == gate) {
             let why = format!("{gate} {value} is not one of ours to change; if it should be, add it to {setting}");
             return Err(Refusal { by: gate.to_owned(), why });
         }
@@ -74,7 +88,8 @@ pub fn kill_switch<C: Control>(request: &Request<C>, posture: &Posture) -> Resul
 /// The mode that a request runs under. `posture` is what the ledger says, where there is a ledger. A manual request can ask
 /// for less than the control's mode, and for more only by overriding the gate.
 pub fn mode<C: Control>(request: &Request<C>, settings: &Settings, posture: Option<&Posture>) -> Result<Mode, Refusal> {
-    let live = posture.and_then(|posture| posture.mode_of(C::ABOUT.id)).unwrap_or(settings.mode);
+    let live =
+        posture.and_then(|posture| posture.mode_of(C::ABOUT.id)).unwrap_or_else(|| settings.mode_of(C::ABOUT.id));
     match &request.order {
         // Both are a person's decision in themselves.
         Order::Undo(_) | Order::Approved(_) => Ok(Mode::Enforce),
@@ -136,6 +151,7 @@ pub fn overridden<C: Control>(request: &Request<C>, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::About;
+    use crate::accounts::MemberRole;
     use crate::toy::{Door, Doors, Name, OURS, THEIRS, Turn, account, doors, manual, region, request, settings};
 
     #[test]
@@ -200,8 +216,14 @@ mod tests {
         assert_eq!(check(&of(OURS, "ap-south-1"), &both), Ok(()), "it is in no region");
         let theirs = Request { overrides: vec!["own-account".to_owned()], ..of(THEIRS, "us-east-1") };
         assert_eq!(check(&theirs, &both).unwrap_err().by, "own-account", "no override changes whose account it is");
-        let nobody = Settings { own_account: None, ..both };
+        let nobody = Settings { own_account: None, ..both.clone() };
         assert_eq!(check(&of(OURS, "us-east-1"), &nobody).unwrap_err().by, "own-account");
+        // A member lends its role; whether it is one of ours to change is the next gate's.
+        let arn = "arn:aws:iam::{account}:role/suture-member-at-home".to_owned();
+        let hub = Settings { member_role: Some(MemberRole { arn, external_id: None }), ..both };
+        assert_eq!(check(&of(THEIRS, "us-east-1"), &hub), Ok(()));
+        let alone = Settings { accounts: vec![account(OURS)], ..hub };
+        assert_eq!(check(&of(THEIRS, "us-east-1"), &alone).unwrap_err().by, "account");
     }
 
     #[test]
@@ -287,6 +309,11 @@ mod tests {
         };
         let ours = "arn:aws:iam::111122223333:role/suture";
         assert!(own_doing(&with(Some(ours)), &knows(Some(ours))));
+        // What a member lends us is ours in that account and in no other.
+        let lent = "arn:aws:iam::{account}:role/suture-member-a";
+        let in_account = |id: &str| lent.replace(ACCOUNT, id);
+        assert!(own_doing(&with(Some(&in_account(OURS))), &knows(Some(lent))));
+        assert!(!own_doing(&with(Some(&in_account(THEIRS))), &knows(Some(lent))));
         assert!(!own_doing(&with(Some("arn:aws:iam::111122223333:role/suture-x")), &knows(Some(ours))));
         assert!(!own_doing(&with(Some("arn:aws:iam::999988887777:role/suture")), &knows(Some(ours))));
         assert!(!own_doing(&with(None), &knows(Some(ours))));

@@ -4,14 +4,16 @@
 //! trusted with writes. Lambda then starts a new sandbox and delivers the event again, and the plan is made afresh from
 //! the live state.
 
+use crate::accounts::Clouds;
 use crate::control::{Cloud, Control};
 use crate::driver::{self, Run, Spent};
 use crate::event::{self, LARGEST_EVENT, Own, Reply, Request, Resource, Sweep, Trigger, Unread, Work};
+use crate::fault::Fault;
 use crate::gate;
 use crate::log::EVIDENCE;
 use crate::metrics;
 use crate::record::{Outcome, Record};
-use crate::replies::{self, Verdict};
+use crate::replies::{self, Replies, Verdict};
 use crate::settings::Settings;
 use crate::sweep::{self, Swept};
 use aws_config::SdkConfig;
@@ -24,6 +26,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::io::Write;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -41,11 +44,11 @@ const RECORDS: usize = 100;
 /// What is kept back of the invocation's time to write the record and answer.
 const RESERVE: Duration = Duration::from_millis(750);
 
-/// Serves control `C` until Lambda ends the process. `connect` makes the control's cloud half from the shared SDK
-/// configuration and the control's parameters; it runs once.
+/// Serves control `C` until Lambda ends the process. `connect` makes the control's cloud half from an account's SDK
+/// configuration and the control's parameters; it runs once for each account that is worked in.
 ///
 /// With the argument `--about` the program prints the control's facts ([`crate::About`]) as JSON instead, and ends.
-pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::Parameters) -> K) -> Result<(), Error> {
+pub async fn serve<C: Control, K: Cloud<C>>(connect: impl Fn(&SdkConfig, C::Parameters) -> K) -> Result<(), Error> {
     if std::env::args().nth(1).as_deref() == Some("--about") {
         return about::<C>();
     }
@@ -55,7 +58,7 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
     let read = parameters_of::<C>(parameters.as_ref())?;
     Settings::read(variable, None, None)?;
     let tools = Tools::connect(variable).await?;
-    let cloud = connect(&tools.sdk, read);
+    let cloud = Clouds::new(&tools.accounts, |sdk: &SdkConfig| connect(sdk, read.clone()));
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Payload>| {
         let here = Here::read(variable, &event.context.invoked_function_arn).map_err(Retry)?;
         let invocation = Invocation {
@@ -69,7 +72,7 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
             spent: Spent::default(),
             metrics: true,
         };
-        answer::<C, K>(&invocation, event.payload).await
+        answer::<C, _>(&invocation, event.payload).await
     }))
     .await
 }
@@ -80,7 +83,7 @@ pub async fn serve<C: Control, K: Cloud<C>>(connect: impl FnOnce(&SdkConfig, C::
 /// # Errors
 /// What a retry may mend, or parameters that are none.
 pub async fn carry_out<C: Control, K: Cloud<C>>(
-    connect: impl FnOnce(&SdkConfig, C::Parameters) -> K,
+    connect: impl Fn(&SdkConfig, C::Parameters) -> K,
     parameters: Option<Value>,
     tools: &Tools,
     here: &Here,
@@ -88,7 +91,8 @@ pub async fn carry_out<C: Control, K: Cloud<C>>(
     deadline: Instant,
     request: &Value,
 ) -> Result<Response, Retry> {
-    let cloud = connect(&tools.sdk, parameters_of::<C>(parameters.as_ref()).map_err(Retry)?);
+    let read = parameters_of::<C>(parameters.as_ref()).map_err(Retry)?;
+    let cloud = Clouds::new(&tools.accounts, |sdk: &SdkConfig| connect(sdk, read.clone()));
     let invocation = Invocation {
         cloud: &cloud,
         tools,
@@ -100,7 +104,7 @@ pub async fn carry_out<C: Control, K: Cloud<C>>(
         spent: Spent::default(),
         metrics: false,
     };
-    Box::pin(respond::<C, K>(&invocation, triggers::read(request))).await
+    Box::pin(respond::<C, _>(&invocation, triggers::read(request))).await
 }
 
 /// What `--about` prints: the control's facts as JSON, so that the template, the docs and the tables can be held against
@@ -206,6 +210,20 @@ struct Invocation<'a, K> {
 }
 
 impl<K> Invocation<'_, K> {
+    /// Who waits for answers where a notice is from: in a member account's own AWS Config and Security Hub, if it is one that
+    /// we work in, and in the notice's region.
+    async fn replies(&self, notice: &Notice) -> Result<Rc<Replies>, Fault> {
+        let account = notice.account.as_ref().or(self.own.account);
+        let region = notice.region.as_ref().or(self.own.region);
+        match (account, region) {
+            (Some(account), Some(region)) if self.settings.accounts.contains(account) => {
+                // Boxed, as all that is rare and large is.
+                Box::pin(self.tools.accounts.replies(account, region)).await
+            }
+            _ => Ok(Rc::clone(&self.tools.replies)),
+        }
+    }
+
     /// Writes a line of metrics, bare as CloudWatch wants it.
     fn measure(&self, line: impl FnOnce(OffsetDateTime) -> String) {
         if self.metrics {
@@ -307,12 +325,18 @@ async fn handle<C: Control, K: Cloud<C>>(
     mut notice: Notice,
     answer: &mut Answer,
 ) -> Option<String> {
-    if let Some(rule) = notice.rule.as_mut().filter(|rule| rule.parameters.is_none())
+    if let Some(rule) = notice.rule.as_ref().filter(|rule| rule.parameters.is_none())
         && C::ABOUT.observes_with.contains(&"config:DescribeConfigRules")
         && notice.act != Act::Ignore
     {
-        match invocation.tools.replies.rule_parameters(&rule.name).await {
-            Ok(parameters) => rule.parameters = parameters,
+        let name = rule.name.clone();
+        let asked = async { invocation.replies(&notice).await?.rule_parameters(&name).await };
+        match asked.await {
+            Ok(parameters) => {
+                if let Some(rule) = &mut notice.rule {
+                    rule.parameters = parameters;
+                }
+            }
             Err(fault) if fault.is_worth_a_retry() => return Some(fault.to_string()),
             Err(fault) => {
                 // Not knowing what the rule allows, we must not guess.
@@ -328,14 +352,22 @@ async fn handle<C: Control, K: Cloud<C>>(
         Err(Missing::Retry(why)) => return Some(why),
         Err(Missing::Rejected(why)) => (Vec::new(), vec![Unread::Rejected(why)]),
     };
+    let mut handled = Handled::default();
     for unread in unread {
+        // A part that is none of ours got into the wrong queue: it is kept, until somebody has seen it.
+        if let (Unread::Rejected(why), true) = (&unread, notice.part.is_some()) {
+            handled.retry.get_or_insert(why.clone());
+        }
         note(answer, unread);
     }
-    let mut handled = Handled::default();
     for work in work {
         match work {
             Work::One(request) => one(invocation, &request, answer, &mut handled).await,
-            Work::All(sweep) => all::<C, K>(invocation, &sweep, answer, &mut handled).await,
+            // A schedule means every place that we look after.
+            Work::All(sweep) if sweep.trigger == Trigger::Schedule && sweep.part.is_none() => {
+                Box::pin(everywhere::<C, K>(invocation, &sweep, answer, &mut handled)).await;
+            }
+            Work::All(sweep) => Box::pin(all::<C, K>(invocation, &sweep, answer, &mut handled)).await,
         }
     }
     reply::<C, K>(invocation, &notice, answer, &mut handled).await;
@@ -361,13 +393,13 @@ async fn reply<C: Control, K>(
                 };
                 handled.verdicts = notice.resources.iter().map(verdict).collect();
             }
-            invocation.tools.replies.evaluations(token, *at, &handled.verdicts).await
+            async { invocation.replies(notice).await?.evaluations(token, *at, &handled.verdicts).await }.await
         }
         // Only what was fixed and read back is resolved, and only if that is so of every resource of the finding.
         Reply::Finding { .. } | Reply::FindingV2 { .. }
             if handled.looked_at > 0 && handled.mended.len() == handled.looked_at =>
         {
-            invocation.tools.replies.resolve(reply, &handled.mended.join("; ")).await
+            async { invocation.replies(notice).await?.resolve(reply, &handled.mended.join("; ")).await }.await
         }
         Reply::Finding { .. } | Reply::FindingV2 { .. } => Ok(()),
     };
@@ -380,6 +412,31 @@ async fn reply<C: Control, K>(
     }
 }
 
+/// Looks at every resource of every place: where there is more than one, each place is handed to an invocation of its own.
+async fn everywhere<C: Control, K: Cloud<C>>(
+    invocation: &Invocation<'_, K>,
+    asked: &Sweep,
+    answer: &mut Answer,
+    handled: &mut Handled,
+) {
+    let places = asked.places::<C>(invocation.settings);
+    match (places.as_slice(), &invocation.tools.others) {
+        ([], _) => note(answer, Unread::Ignored("no account or region is ours to look after".to_owned())),
+        ([_, _, ..], Some(others)) => match sweep::hand_over_places::<C>(&places, others).await {
+            Ok(()) => tracing::info!("{}: sweeps of {} places were handed over", C::ABOUT.id, places.len()),
+            Err(fault) => {
+                tracing::warn!("{}: sweeps could not be handed over: {fault}", C::ABOUT.id);
+                handled.retry.get_or_insert(fault.to_string());
+            }
+        },
+        (places, _) => {
+            for place in places {
+                all::<C, K>(invocation, place, answer, handled).await;
+            }
+        }
+    }
+}
+
 /// Looks at every resource.
 async fn all<C: Control, K: Cloud<C>>(
     invocation: &Invocation<'_, K>,
@@ -387,9 +444,16 @@ async fn all<C: Control, K: Cloud<C>>(
     answer: &mut Answer,
     handled: &mut Handled,
 ) {
-    let run = invocation.run(invocation.request_id.to_owned());
+    // Each sweep of an invocation counts its records for itself.
+    let id = match answer.sweeps.len() {
+        0 => invocation.request_id.to_owned(),
+        n => format!("{}-s{}", invocation.request_id, n + 1),
+    };
+    let run = invocation.run(id);
     let judged = asked.trigger == Trigger::ConfigRule;
-    let swept = sweep::sweep::<C>(invocation.cloud, asked, &run, |record| {
+    // Somebody waits for the answer to any other.
+    let others = invocation.tools.others.as_ref().filter(|_| asked.trigger == Trigger::Schedule);
+    let swept = sweep::sweep::<C>(invocation.cloud, asked, others, &run, |record| {
         log(&record);
         if record.outcome != Outcome::Compliant {
             invocation.measure(|now| metrics::line(&record, now));
@@ -406,12 +470,16 @@ async fn all<C: Control, K: Cloud<C>>(
         let count = u64::try_from(*compliant).unwrap_or(u64::MAX);
         invocation.measure(|now| metrics::counted(C::ABOUT.id, Outcome::Compliant, count, now));
     }
+    if swept.listed && asked.trigger == Trigger::Schedule {
+        invocation.measure(|now| metrics::swept(C::ABOUT.id, now));
+    }
     handled.looked_at += swept.looked_at;
     let line = format!("{}: sweep of {} in {}", C::ABOUT.id, asked.account, asked.region);
     if let Some(why) = &swept.cut_short {
         tracing::warn!("{line}: {} looked at, but {why}", swept.looked_at);
     } else {
-        tracing::info!("{line}: {} looked at: {:?}", swept.looked_at, swept.outcomes);
+        let given = swept.handed_over;
+        tracing::info!("{line}: {} looked at, {given} handed over: {:?}", swept.looked_at, swept.outcomes);
     }
     if swept.retry {
         handled

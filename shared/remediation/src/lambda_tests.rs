@@ -31,10 +31,18 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     async fn with<T>(&self, act: impl AsyncFnOnce(&Invocation<'_, House>) -> T) -> T {
+        self.with_tools(|tools| tools, act).await
+    }
+
+    async fn with_tools<T>(
+        &self,
+        tools: impl FnOnce(Tools) -> Tools,
+        act: impl AsyncFnOnce(&Invocation<'_, House>) -> T,
+    ) -> T {
         let (account, region) = (account(OURS), region("us-east-1"));
         let invocation = Invocation {
             cloud: self.house,
-            tools: &Tools::with(self.aws.sdk(), Some(self.ledger.clone())),
+            tools: &tools(Tools::with(self.aws.sdk(), Some(self.ledger.clone()))),
             parameters: None,
             settings: &self.settings,
             own: Own { account: Some(&account), region: Some(&region) },
@@ -431,4 +439,74 @@ async fn a_manual_request_for_everything_answers_with_a_count() {
     let json = serde_json::to_value(&answer).unwrap();
     assert_eq!(json["sweeps"], json!([{"looked_at": 1, "outcomes": {"fixed": 1}}]));
     assert_eq!(json["records"][0]["outcome"], "fixed");
+}
+
+/// The time has come to look at everything.
+fn scheduled() -> Notice {
+    Notice { trigger: Trigger::Schedule, act: Act::Sweep, call: None, ..notice(&[]) }
+}
+
+fn part(control: &str, resources: &[&str]) -> Notice {
+    let resources = resources.iter().map(|name| (*name).to_owned()).collect();
+    let part = triggers::Part { control: control.to_owned(), after: None, resources };
+    queued("m-1", Notice { part: Some(part), ..scheduled() })
+}
+
+/// A hub with two accounts and two regions.
+fn hub() -> Settings {
+    let arn = "arn:aws:iam::{account}:role/suture-member-toy-open-door".to_owned();
+    Settings {
+        accounts: vec![account(OURS), account(THEIRS)],
+        member_role: Some(crate::accounts::MemberRole { arn, external_id: None }),
+        ..settings(Mode::Enforce)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_means_every_place_and_each_is_handed_over() {
+    let (house, sqs) = (House::new(OPEN, []), Fake::new(|_| ok("{}")));
+    let scene = Scene { house: &house, settings: hub(), aws: sqs.clone(), ledger: ledger() };
+    let queue = |tools: Tools| Tools { others: Some(crate::queue::Queue::new(&sqs.sdk(), "q".to_owned())), ..tools };
+    let response = scene
+        .with_tools(queue, async |invocation| {
+            let reading = Reading { notices: vec![scheduled()], rejected: Vec::new() };
+            respond::<Doors, _>(invocation, reading).await
+        })
+        .await;
+    assert!(whole(response.unwrap()).sweeps.is_empty() && house.calls().is_empty());
+    let sent = sqs.sent();
+    let [sent] = sent.as_slice() else { panic!("{sent:?}") };
+    for id in [OURS, THEIRS] {
+        for at in ["us-east-1", "eu-west-1"] {
+            let place =
+                format!(r#"\"account\":\"{id}\",\"after\":null,\"control\":\"toy-open-door\",\"region\":\"{at}\""#);
+            assert!(sent.body.contains(&place), "{place} in {}", sent.body);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_with_nobody_to_hand_over_to_does_all_places_itself() {
+    let house = House::new(OPEN, []);
+    let scene = Scene { house: &house, settings: settings(Mode::Plan), aws: nobody(), ledger: ledger() };
+    let answer = whole(scene.respond(vec![scheduled()]).await.unwrap());
+    assert_eq!(answer.sweeps.len(), 2, "two regions");
+    let ids: std::collections::BTreeSet<_> = answer.records.iter().map(|record| record.id.clone()).collect();
+    assert_eq!(ids.len(), 2, "each record has an id of its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_is_done_and_one_of_another_control_is_kept_for_a_person() {
+    for (control, resources, failed, door) in [
+        ("toy-open-door", &["front"][..], false, SHUT),
+        ("toy-open-door", &["No Door"], true, OPEN),
+        ("s3-public-bucket", &["front"], true, OPEN),
+    ] {
+        let house = House::new(OPEN, []);
+        let scene = Scene { house: &house, settings: settings(Mode::Enforce), aws: nobody(), ledger: ledger() };
+        let json = batch(scene.respond(vec![part(control, resources)]).await.unwrap());
+        let failures = if failed { json!([{"itemIdentifier": "m-1"}]) } else { json!([]) };
+        assert_eq!(json, json!({"batchItemFailures": failures}), "{control} {resources:?}");
+        assert_eq!(house.door(), Some(door));
+    }
 }

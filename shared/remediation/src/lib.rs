@@ -7,6 +7,7 @@
 //!
 //! The engine names no AWS service and decides nothing about any.
 
+pub mod accounts;
 pub mod caller;
 mod connection;
 pub mod control;
@@ -18,6 +19,7 @@ pub mod lambda;
 pub mod laws;
 pub mod log;
 pub mod metrics;
+mod queue;
 pub mod record;
 pub mod replies;
 pub mod settings;

@@ -13,8 +13,9 @@
 //! | `TimeToFixMs` | milliseconds | control | from the event that brought the drift to the fix, read back and seen |
 //! | `BudgetReached` | count | control; none | refused or only planned, since the budget was spent |
 //! | `KillSwitch` | count | control; none | refused, since everything is stopped |
+//! | `Sweeps` | count | control; none | scheduled sweeps, of one account and region each, that saw all there was to look at |
 //!
-//! The last two are there only where they happened: an alarm on them treats missing data as not breaching.
+//! `BudgetReached` and `KillSwitch` are there only where they happened: an alarm on them treats missing data as not breaching.
 //! CloudWatch may count a line twice, and does so rarely.
 
 use crate::record::{Outcome, Record};
@@ -61,13 +62,19 @@ pub fn line(record: &Record, now: OffsetDateTime) -> String {
     }
     // Not a dimension: it is what leads from a point of a graph to the record.
     let more = [("record_id", json!(record.id))];
-    emf(record.control, record.outcome, &metrics, more, now)
+    emf(record.control, Some(record.outcome), &metrics, more, now)
 }
 
 /// The line for many requests of a sweep that ended alike: what is compliant is counted, and not logged one by one.
 pub fn counted(control: &str, outcome: Outcome, requests: u64, now: OffsetDateTime) -> String {
     let metric = Metric { name: "Outcomes", unit: "Count", dimensions: CONTROL_AND_OUTCOME, value: requests };
-    emf(control, outcome, &[metric], [], now)
+    emf(control, Some(outcome), &[metric], [], now)
+}
+
+/// The line for a scheduled sweep that saw all there was to look at.
+pub fn swept(control: &str, now: OffsetDateTime) -> String {
+    let metric = Metric { name: "Sweeps", unit: "Count", dimensions: CONTROL_AND_ALL, value: 1 };
+    emf(control, None, &[metric], [], now)
 }
 
 /// How many writes were made, or may have been.
@@ -89,7 +96,7 @@ fn time_to_fix(record: &Record, now: OffsetDateTime) -> Option<u64> {
 
 fn emf<const N: usize>(
     control: &str,
-    outcome: Outcome,
+    outcome: Option<Outcome>,
     metrics: &[Metric],
     more: [(&str, Value); N],
     now: OffsetDateTime,
@@ -112,7 +119,7 @@ fn emf<const N: usize>(
         }),
     );
     root.insert("control".to_owned(), json!(control));
-    root.insert("outcome".to_owned(), json!(outcome.name()));
+    root.extend(outcome.map(|outcome| ("outcome".to_owned(), json!(outcome.name()))));
     root.extend(metrics.iter().map(|metric| (metric.name.to_owned(), json!(metric.value))));
     root.extend(more.map(|(name, value)| (name.to_owned(), value)));
     Value::Object(root).to_string()

@@ -1,5 +1,7 @@
 //! How a deployment is set up: the few facts that come from its environment.
 
+use crate::accounts::{ACCOUNT, MemberRole};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use triggers::ids::{AccountId, Region, shown};
 
@@ -10,14 +12,19 @@ pub use ledger::Mode;
 pub struct Settings {
     /// What is done about drift, until the ledger's live settings say otherwise.
     pub mode: Mode,
+    /// The same for single controls, by their ids.
+    pub modes: BTreeMap<String, Mode>,
     /// The accounts that may be changed.
     pub accounts: Vec<AccountId>,
     /// The regions that may be changed.
     pub regions: Vec<Region>,
-    /// The ARNs of the roles that we run under, fixing and undoing; calls that they made are not drift.
+    /// The ARNs of the roles that we run under, fixing and undoing; calls that they made are not drift. In those that member
+    /// accounts lend us `{account}` stands for the account.
     pub role_arns: Vec<String>,
     /// The account that our credentials are of.
     pub own_account: Option<AccountId>,
+    /// The role that other accounts lend us.
+    pub member_role: Option<MemberRole>,
     /// How much may be done.
     pub limits: Limits,
     /// The tag, key and value, that marks a resource as holding health data.
@@ -59,7 +66,8 @@ impl Settings {
     /// Reads the settings from environment variables, looked up through `variable`:
     /// `SUTURE_MODE` (`plan`, the default, `approve` or `enforce`), `SUTURE_ACCOUNTS` and `SUTURE_REGIONS` (comma-separated; by
     /// default only `own_account` and `own_region`), `SUTURE_ROLE_ARN` (comma-separated), `SUTURE_PHI_TAG` (`key=value`),
-    /// `SUTURE_UNDO_FUNCTION`, and the [`Limits`] `SUTURE_BUDGET_PER_HOUR`, `SUTURE_BUDGET_PER_INVOCATION`, `SUTURE_FLAPS`,
+    /// `SUTURE_MODES` (`control=mode`, comma-separated), `SUTURE_MEMBER_ROLE` (an ARN with `{account}` in it) and
+    /// `SUTURE_EXTERNAL_ID`, `SUTURE_UNDO_FUNCTION`, and the [`Limits`] `SUTURE_BUDGET_PER_HOUR`, `SUTURE_BUDGET_PER_INVOCATION`, `SUTURE_FLAPS`,
     /// `SUTURE_FLAP_HOURS` and `SUTURE_APPROVAL_HOURS`. A variable that is set but empty counts as
     /// not set, since `sam local` passes an absent value so. A value that makes no sense is an error that names its
     /// variable: a typing slip must not widen or narrow what is watched.
@@ -99,9 +107,27 @@ impl Settings {
                     .ok_or_else(|| format!("SUTURE_PHI_TAG is {}; it should be key=value", shown(&tag)))?,
             ),
         };
+        let mut modes = BTreeMap::new();
+        for pair in set("SUTURE_MODES").unwrap_or_default().split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let read = pair.split_once('=').and_then(|(id, mode)| Some((id.trim(), Mode::parse(mode.trim())?)));
+            let (id, mode) =
+                read.ok_or_else(|| format!("SUTURE_MODES has {}; it should be control=mode, by commas", shown(pair)))?;
+            if modes.insert(id.to_owned(), mode).is_some() {
+                return Err(format!("SUTURE_MODES has two modes for {}", shown(id)));
+            }
+        }
+        let member_role = set("SUTURE_MEMBER_ROLE").map(|arn| {
+            let external_id = set("SUTURE_EXTERNAL_ID");
+            // One ARN for all accounts would take one account for another.
+            let sound = arn.starts_with("arn:") && arn.matches(ACCOUNT).count() == 1;
+            let slip = || format!("SUTURE_MEMBER_ROLE is {}; it should be a role's ARN with {ACCOUNT}", shown(&arn));
+            if sound { Ok(MemberRole { arn, external_id }) } else { Err(slip()) }
+        });
         let roles = set("SUTURE_ROLE_ARN").unwrap_or_default();
         Ok(Self {
             mode,
+            modes,
+            member_role: member_role.transpose()?,
             accounts: list("SUTURE_ACCOUNTS", set("SUTURE_ACCOUNTS"), own_account, AccountId::parse)?,
             regions: list("SUTURE_REGIONS", set("SUTURE_REGIONS"), own_region, Region::parse)?,
             role_arns: roles.split(',').map(str::trim).filter(|arn| !arn.is_empty()).map(str::to_owned).collect(),
@@ -111,6 +137,11 @@ impl Settings {
             undo_function: set("SUTURE_UNDO_FUNCTION"),
             function: set("AWS_LAMBDA_FUNCTION_NAME"),
         })
+    }
+
+    /// What is done about a control's drift, until the ledger's live settings say otherwise.
+    pub fn mode_of(&self, control: &str) -> Mode {
+        self.modes.get(control).copied().unwrap_or(self.mode)
     }
 }
 
@@ -158,6 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn a_control_can_have_a_mode_of_its_own() {
+        let settings = read(&[("SUTURE_MODES", "a=enforce, b=plan,"), ("SUTURE_MODE", "approve")]).unwrap();
+        let modes = ["a", "b", "c"].map(|id| settings.mode_of(id));
+        assert_eq!(modes, [Mode::Enforce, Mode::Plan, Mode::Approve]);
+    }
+
+    #[test]
+    fn member_accounts_lend_a_role() {
+        let arn = "arn:aws:iam::{account}:role/suture-member-a";
+        let role = read(&[("SUTURE_MEMBER_ROLE", arn), ("SUTURE_EXTERNAL_ID", "x-1")]).unwrap().member_role.unwrap();
+        let account = AccountId::parse("444455556666").unwrap();
+        assert_eq!(role.of(&account), "arn:aws:iam::444455556666:role/suture-member-a");
+        assert_eq!(role.external_id.as_deref(), Some("x-1"));
+        assert_eq!(read(&[("SUTURE_EXTERNAL_ID", "x-1"), ("SUTURE_MEMBER_ROLE", "")]).unwrap().member_role, None);
+    }
+
+    #[test]
     fn slips_are_named() {
         for (name, value) in [
             ("SUTURE_MODE", "Enforce!"),
@@ -166,6 +214,11 @@ mod tests {
             ("SUTURE_BUDGET_PER_HOUR", "-1"),
             ("SUTURE_FLAPS", "three"),
             ("SUTURE_PHI_TAG", "phi"),
+            ("SUTURE_MODES", "s3-public-bucket"),
+            ("SUTURE_MODES", "s3-public-bucket=on"),
+            ("SUTURE_MODES", "a=plan,a=enforce"),
+            ("SUTURE_MEMBER_ROLE", "suture-member"),
+            ("SUTURE_MEMBER_ROLE", "arn:aws:iam::444455556666:role/suture-member"),
         ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.starts_with(name), "{error}");

@@ -2,11 +2,16 @@
 //!
 //! Pages are read as they are needed and records are handed on as they are made, so memory does not grow with the account;
 //! a bounded number of resources is worked on at a time, so AWS is not flooded; what was throttled comes round again.
+//!
+//! What is more than one page is too much for one invocation, if nobody waits for its answer: then the pages are handed to
+//! other invocations by way of the control's own queue, and AWS spreads them.
 
 use crate::control::{Cloud, Control, Occasion, Page};
 use crate::driver::{self, Run};
 use crate::event::Sweep;
 use crate::fault::Fault;
+use crate::gate;
+use crate::queue::Queue;
 use crate::record::Record;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -14,6 +19,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use triggers::Part;
 
 /// How many resources are worked on at a time. Each has a few reads beside each other; IAM and S3 Control throttle first.
 pub const AT_ONCE: usize = 8;
@@ -23,6 +29,8 @@ const WAITING: usize = 2000;
 const ROUNDS: &[u64] = &[500, 1000, 2000, 4000, 8000];
 /// What the last resources need of the invocation's time.
 const ENOUGH: Duration = Duration::from_secs(5);
+/// How many resources are handed over in a message: some seconds of work, little enough to do again if one of them fails.
+const HANDED: usize = 100;
 
 /// What a sweep came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,6 +39,9 @@ pub struct Swept {
     pub looked_at: usize,
     /// How many ended how.
     pub outcomes: BTreeMap<&'static str, usize>,
+    /// How many were handed to other invocations, which look at them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub handed_over: usize,
     /// What kept it from being whole, if something did: a listing that was denied, time that ran out, resources that could
     /// not be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,20 +49,55 @@ pub struct Swept {
     /// Whether doing it again later may end better.
     #[serde(skip)]
     pub retry: bool,
+    /// Whether the listing of what there is reached its end.
+    #[serde(skip)]
+    pub listed: bool,
 }
 
-/// Looks at every resource, and hands every record to `each`, in the order in which they end. `id` makes the id of the
-/// record with this number.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// Looks at every resource, or at those of the part that was handed over, and hands every record to `each`, in the order in
+/// which they end. Where there are `others`, what is more than one page is handed to them.
 pub async fn sweep<C: Control>(
     cloud: &impl Cloud<C>,
     sweep: &Sweep,
+    others: Option<&Queue>,
     run: &Run<'_>,
     mut each: impl FnMut(Record),
 ) -> Swept {
     let mut swept = Swept::default();
+    if let Err(refusal) = gate::listed::<C>(&sweep.account, &sweep.region, &sweep.overrides, run.settings) {
+        swept.cut_short = Some(refusal.why);
+        return swept;
+    }
     let mut queue: VecDeque<C::Target> = VecDeque::new();
     let mut again: Vec<C::Target> = Vec::new();
-    let mut listing = Listing::Page(None);
+    let part = sweep.part.clone().unwrap_or_default();
+    let mut listing = if part.resources.is_empty() { Listing::Page(part.after.clone()) } else { Listing::Done };
+    for name in &part.resources {
+        match C::target(name) {
+            Ok(target) => queue.push_back(target),
+            Err(why) => {
+                // Not that a retry mends it: the message is to end where a person finds it.
+                swept.retry = true;
+                swept.cut_short = Some(format!("not all that was handed over can be looked at: {why}"));
+            }
+        }
+    }
+    if let (Some(others), Listing::Page(after)) = (others, &listing) {
+        match page(cloud, sweep, run, after.as_deref()).await {
+            // What is no more than this is done here and now.
+            Ok(Page { targets, next: None }) if after.is_none() => {
+                queue.extend(targets);
+                listing = Listing::Done;
+                swept.listed = true;
+            }
+            first => return Box::pin(hand_over(cloud, sweep, others, run, first)).await,
+        }
+    }
     let mut rounds = ROUNDS.iter();
     let mut number = 0;
     let mut working = FuturesUnordered::new();
@@ -64,6 +110,7 @@ pub async fn sweep<C: Control>(
             match page(cloud, sweep, run, after.as_deref()).await {
                 Ok(Page { targets, next }) => {
                     queue.extend(targets);
+                    swept.listed = next.is_none();
                     listing = next.map_or(Listing::Done, |next| Listing::Page(Some(next)));
                 }
                 Err(fault) => {
@@ -113,6 +160,56 @@ pub async fn sweep<C: Control>(
             _ => {}
         }
     }
+}
+
+/// Hands everything to other invocations, from this page on; what there is no time to list, too.
+async fn hand_over<C: Control>(
+    cloud: &impl Cloud<C>,
+    sweep: &Sweep,
+    others: &Queue,
+    run: &Run<'_>,
+    mut listed: Result<Page<C::Target>, Fault>,
+) -> Swept {
+    let mut swept = Swept::default();
+    let message = |part: Part| Part { control: C::ABOUT.id.to_owned(), ..part }.message(&sweep.account, &sweep.region);
+    let broke_off = |swept: Swept, what: &str, fault: &Fault| Swept {
+        retry: fault.is_worth_a_retry(),
+        cut_short: Some(format!("{what}: {fault}")),
+        ..swept
+    };
+    loop {
+        let Page { targets, next } = match listed {
+            Ok(page) => page,
+            Err(fault) => return broke_off(swept, "the listing broke off", &fault),
+        };
+        let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        let parts = names.chunks(HANDED).map(|some| message(Part { resources: some.to_vec(), ..Part::default() }));
+        let mut parts: Vec<_> = parts.collect();
+        let late = Instant::now() + ENOUGH > run.deadline;
+        if late && let Some(after) = &next {
+            parts.push(message(Part { after: Some(after.clone()), ..Part::default() }));
+        }
+        if let Err(fault) = others.send(&parts).await {
+            return broke_off(swept, "not all could be handed over", &fault);
+        }
+        swept.handed_over += names.len();
+        match next {
+            Some(after) if !late => listed = page(cloud, sweep, run, Some(&after)).await,
+            next => {
+                swept.listed = next.is_none();
+                return swept;
+            }
+        }
+    }
+}
+
+/// Hands whole places over: to each an invocation of its own that lists what is there.
+pub async fn hand_over_places<C: Control>(places: &[Sweep], others: &Queue) -> Result<(), Fault> {
+    let message = |place: &Sweep| {
+        let part = Part { control: C::ABOUT.id.to_owned(), ..Part::default() };
+        part.message(&place.account, &place.region)
+    };
+    others.send(&places.iter().map(message).collect::<Vec<_>>()).await
 }
 
 enum Listing {

@@ -5,6 +5,7 @@ use crate::control::Place;
 use crate::driver::Spent;
 use crate::event::Trigger;
 use crate::settings::{Limits, Settings};
+use crate::testing::{Fake, answer, ok};
 use crate::toy::{Door, Doors, Name, OPEN, OURS, SHUT, Turn, account, region, settings, throttled};
 use crate::{AccountId, Mode, Outcome, Region};
 use std::cell::{Cell, RefCell};
@@ -93,13 +94,9 @@ impl Cloud<Doors> for Street {
     }
 }
 
-async fn over(street: &Street, mode: Mode, time: Duration) -> (Swept, Vec<Record>) {
-    let settings = settings(mode);
-    let (ledger, spent, started) = (crate::toy::ledger(), Spent::default(), Instant::now());
-    let limits = Limits { per_hour: u64::MAX, per_invocation: u64::MAX, ..settings.limits };
-    let settings = Settings { limits, ..settings };
-    let run = Run { deadline: started + time, ..crate::toy::a_run("s", &settings, Some(&ledger), &spent) };
-    let asked = Sweep {
+/// A scheduled sweep.
+fn scheduled() -> Sweep {
+    Sweep {
         account: account(OURS),
         region: region("us-east-1"),
         mode: None,
@@ -108,9 +105,31 @@ async fn over(street: &Street, mode: Mode, time: Duration) -> (Swept, Vec<Record
         reason: None,
         asked_by: None,
         overrides: Vec::new(),
-    };
+        part: None,
+    }
+}
+
+async fn over(street: &Street, mode: Mode, time: Duration) -> (Swept, Vec<Record>) {
+    part_of(street, mode, time, None, None).await
+}
+
+/// The same, of what was handed over, and with others to hand things to.
+async fn part_of(
+    street: &Street,
+    mode: Mode,
+    time: Duration,
+    part: Option<Part>,
+    others: Option<&Fake>,
+) -> (Swept, Vec<Record>) {
+    let others = others.map(|sqs| Queue::new(&sqs.sdk(), "https://sqs.us-east-1.amazonaws.com/1/q".to_owned()));
+    let settings = settings(mode);
+    let (ledger, spent, started) = (crate::toy::ledger(), Spent::default(), Instant::now());
+    let limits = Limits { per_hour: u64::MAX, per_invocation: u64::MAX, ..settings.limits };
+    let settings = Settings { limits, ..settings };
+    let run = Run { deadline: started + time, ..crate::toy::a_run("s", &settings, Some(&ledger), &spent) };
+    let asked = Sweep { part, ..scheduled() };
     let mut records = Vec::new();
-    let swept = sweep::<Doors>(street, &asked, &run, |record| records.push(record)).await;
+    let swept = sweep::<Doors>(street, &asked, others.as_ref(), &run, |record| records.push(record)).await;
     (swept, records)
 }
 
@@ -185,4 +204,107 @@ async fn time_that_runs_out_is_said_and_nothing_is_left_half_done() {
     assert!(records.iter().all(|record| record.outcome == Outcome::Fixed), "those that were begun were ended");
     let half = |door: &Door| *door != OPEN && *door != SHUT;
     assert!(!street.doors.borrow().values().any(half));
+}
+
+/// A queue that takes everything.
+fn takes() -> Fake {
+    Fake::new(|_| ok("{}"))
+}
+
+/// The parts that were sent to it: the account and region of all, and of each what it names.
+fn parts(sqs: &Fake) -> Vec<Part> {
+    let entries = sqs.sent().into_iter().flat_map(|sent| {
+        let body: serde_json::Value = serde_json::from_str(&sent.body).unwrap();
+        body["Entries"].as_array().unwrap().clone()
+    });
+    let part = |entry: serde_json::Value| {
+        let message: serde_json::Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+        assert_eq!((&message["schema"], &message["account"]), (&"suture.sweep/1".into(), &OURS.into()));
+        assert_eq!((&message["control"], &message["region"]), (&"toy-open-door".into(), &"us-east-1".into()));
+        serde_json::from_value(message).unwrap()
+    };
+    entries.map(part).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_more_than_a_page_is_handed_to_others_and_every_resource_once() {
+    let (street, sqs) = (Street { page: 250, ..street(600, 11, 0) }, takes());
+    let (swept, records) = part_of(&street, Mode::Enforce, LONG, None, Some(&sqs)).await;
+    assert!(records.is_empty() && street.writes.borrow().is_empty(), "nothing is done here");
+    assert_eq!((swept.looked_at, swept.handed_over, swept.listed, swept.cut_short.as_deref()), (0, 611, true, None));
+    let parts = parts(&sqs);
+    assert!(parts.iter().all(|part| part.after.is_none() && (1..=HANDED).contains(&part.resources.len())));
+    let mut names: Vec<_> = parts.iter().flat_map(|part| part.resources.clone()).collect();
+    names.sort();
+    assert_eq!(names, (0..611).map(name).collect::<Vec<_>>());
+    // And each of those who get them does its part.
+    for part in parts {
+        let (swept, _) = part_of(&street, Mode::Enforce, LONG, Some(part.clone()), Some(&sqs)).await;
+        assert_eq!((swept.looked_at, swept.handed_over, swept.listed), (part.resources.len(), 0, false));
+    }
+    assert!(street.doors.borrow().values().all(|door| *door == SHUT));
+    assert!(street.writes.borrow().values().all(|times| *times == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_page_is_done_here_and_now() {
+    let (street, sqs) = (street(4, 6, 0), takes());
+    let (swept, _) = part_of(&street, Mode::Enforce, LONG, None, Some(&sqs)).await;
+    assert_eq!((swept.looked_at, swept.handed_over, swept.listed), (10, 0, true));
+    assert!(sqs.sent().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_there_is_no_time_to_list_is_handed_over_too() {
+    let (street, sqs) = (street(2000, 0, 0), takes());
+    let (swept, _) = part_of(&street, Mode::Enforce, ENOUGH + Duration::from_secs(1), None, Some(&sqs)).await;
+    assert!(!swept.listed && !swept.retry && swept.cut_short.is_none(), "{swept:?}");
+    let mut parts = parts(&sqs);
+    let rest = parts.pop().unwrap();
+    assert!(rest.resources.is_empty());
+    let done: usize = parts.iter().map(|part| part.resources.len()).sum();
+    assert_eq!((rest.after, swept.handed_over), (Some(done.to_string()), done));
+    // Whoever gets the rest goes on from there, even if it is one page.
+    let sqs = takes();
+    let rest = Part { after: Some("1995".to_owned()), ..Part::default() };
+    let (swept, _) = part_of(&street, Mode::Enforce, LONG, Some(rest), Some(&sqs)).await;
+    assert_eq!((swept.handed_over, swept.listed), (5, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_handed_over_is_said_and_may_be_tried_again() {
+    let street = street(30, 0, 0);
+    for (status, code, retry) in [(503, "ServiceUnavailable", true), (403, "AccessDenied", false)] {
+        let sqs = Fake::new(move |_| answer(status, format!(r#"{{"__type":"{code}"}}"#)));
+        let (swept, records) = part_of(&street, Mode::Enforce, LONG, None, Some(&sqs)).await;
+        assert!(records.is_empty() && !swept.listed);
+        assert_eq!(swept.retry, retry);
+        assert!(swept.cut_short.unwrap().contains("sqs:SendMessage"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_handed_over_and_is_none_of_ours_is_said() {
+    let street = street(3, 0, 0);
+    let resources = vec![name(0), "No Door".to_owned(), name(1)];
+    let part = Part { resources, ..Part::default() };
+    let (swept, records) = part_of(&street, Mode::Enforce, LONG, Some(part), None).await;
+    assert_eq!(records.len(), 2);
+    assert!(swept.cut_short.unwrap().contains("is no door"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_listed_where_nothing_may_be_changed() {
+    let street = street(3, 3, 0);
+    let (mut asked, settings) = (scheduled(), settings(Mode::Enforce));
+    for (account, region, gate) in
+        [("999988887777", "us-east-1", "SUTURE_ACCOUNTS"), (OURS, "eu-west-9", "SUTURE_REGIONS")]
+    {
+        (asked.account, asked.region) = (crate::toy::account(account), crate::toy::region(region));
+        let (ledger, spent) = (crate::toy::ledger(), Spent::default());
+        let run = Run { deadline: Instant::now() + LONG, ..crate::toy::a_run("s", &settings, Some(&ledger), &spent) };
+        let swept = sweep::<Doors>(&street, &asked, None, &run, |record| panic!("{record:?}")).await;
+        assert!(!swept.retry && swept.cut_short.unwrap().contains(gate));
+    }
+    assert_eq!(street.calls.get(), 0);
 }

@@ -319,10 +319,12 @@ pub fn settings(mode: Mode) -> Settings {
     let regions = vec![region("us-east-1"), region("eu-west-1")];
     Settings {
         mode,
+        modes: std::collections::BTreeMap::new(),
         accounts: vec![account(OURS)],
         regions,
         role_arns: Vec::new(),
         own_account: Some(account(OURS)),
+        member_role: None,
         limits: Limits::default(),
         phi_tag: Some(("holds".to_owned(), "phi".to_owned())),
         undo_function: None,

@@ -91,7 +91,10 @@ mod tests {
         ] {
             let reading = read(&in_queue(&part.message(&account, &region)));
             let [notice] = &reading.notices[..] else { panic!("{reading:?}") };
-            assert_eq!((notice.trigger, notice.act, notice.part.as_ref()), (Trigger::Schedule, Act::Sweep, Some(&part)));
+            assert_eq!(
+                (notice.trigger, notice.act, notice.part.as_ref()),
+                (Trigger::Schedule, Act::Sweep, Some(&part))
+            );
             assert_eq!((notice.account.as_ref(), notice.region.as_ref()), (Some(&account), Some(&region)));
             assert_eq!(notice.message.as_deref(), Some("m-1"));
             assert!(notice.manual.is_none() && notice.resources.is_empty());

@@ -61,7 +61,7 @@ fn spot<C: Control, K>(at: &At<'_, C, K>) -> Spot {
     Spot {
         control: C::ABOUT.id.to_owned(),
         account: place.account.clone(),
-        region: (C::ABOUT.scope == Scope::Regional).then(|| place.region.clone()),
+        region: (C::ABOUT.scope != Scope::Global).then(|| place.region.clone()),
         resource_type: C::ABOUT.resource_type.to_owned(),
         resource: place.target.to_string(),
     }
@@ -262,7 +262,7 @@ impl Session {
                 let spot = Spot {
                     control: C::ABOUT.id.to_owned(),
                     account: place.account.clone(),
-                    region: (C::ABOUT.scope == Scope::Regional).then(|| place.region.clone()),
+                    region: (C::ABOUT.scope != Scope::Global).then(|| place.region.clone()),
                     resource_type: C::ABOUT.resource_type.to_owned(),
                     resource: place.target.to_string(),
                 };

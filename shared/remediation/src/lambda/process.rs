@@ -1,8 +1,10 @@
 //! What every control of a process works with: the SDK's configuration, the ledger, the deployment's settings.
 
+use crate::accounts::Accounts;
 use crate::caller::Callers;
 use crate::connection::OneConnector;
 use crate::event::Own;
+use crate::queue::Queue;
 use crate::replies::Replies;
 use crate::settings::Settings;
 use aws_config::retry::RetryConfig;
@@ -24,8 +26,12 @@ pub fn variable(name: &str) -> Option<String> {
 pub struct Tools {
     /// The SDK's configuration.
     pub sdk: SdkConfig,
-    /// Who waits for answers.
-    pub replies: Replies,
+    /// Who waits for answers, in our own account and region.
+    pub replies: Rc<Replies>,
+    /// The SDK's configuration in each account that we work in.
+    pub accounts: Accounts,
+    /// By which a large sweep hands its parts to other invocations.
+    pub(crate) others: Option<Queue>,
     /// Who can tell who sent a request.
     pub callers: Callers,
     /// The ledger, if there is one.
@@ -34,10 +40,12 @@ pub struct Tools {
 
 impl Tools {
     /// What the environment says: the ledger is the DynamoDB table that `SUTURE_LEDGER` names, and its leases have
-    /// `SUTURE_LEASE_SECONDS` (60 if nothing is said; shorter where Lambda's retries come sooner than in AWS).
+    /// `SUTURE_LEASE_SECONDS` (60 if nothing is said; shorter where Lambda's retries come sooner than in AWS). Large sweeps
+    /// hand their parts over by the queue whose URL `SUTURE_SWEEP_QUEUE` is. Other accounts' roles and which account is our own
+    /// are as [`Settings::read`] and [`Here::read`] have them.
     ///
     /// # Errors
-    /// A number of seconds that is none.
+    /// A variable that makes no sense, by its name.
     pub async fn connect(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let set = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let lease = match set("SUTURE_LEASE_SECONDS") {
@@ -47,14 +55,25 @@ impl Tools {
                 _ => return Err("SUTURE_LEASE_SECONDS is no number of seconds from 1 to 900".to_owned()),
             },
         };
+        let own = own_account(&variable, "")?;
+        let settings = Settings::read(&variable, own.as_ref(), None)?;
         let sdk = sdk_config().await;
         let ledger = set("SUTURE_LEDGER").map(|table| Ledger::new(Rc::new(Dynamo::new(&sdk, table))).with_lease(lease));
-        Ok(Self::with(sdk, ledger))
+        let accounts = Accounts::new(sdk.clone(), own, settings.member_role);
+        let others = set("SUTURE_SWEEP_QUEUE").map(|url| Queue::new(&sdk, url));
+        Ok(Self { accounts, others, ..Self::with(sdk, ledger) })
     }
 
-    /// These.
+    /// These, in our own account and with nobody to hand anything to.
     pub fn with(sdk: SdkConfig, ledger: Option<Ledger>) -> Self {
-        Self { replies: Replies::new(&sdk), callers: Callers::new(&sdk), sdk, ledger }
+        Self {
+            replies: Rc::new(Replies::new(&sdk)),
+            accounts: Accounts::new(sdk.clone(), None, None),
+            others: None,
+            callers: Callers::new(&sdk),
+            sdk,
+            ledger,
+        }
     }
 }
 
