@@ -93,14 +93,12 @@ impl Sweep {
     /// The same sweep of each place that a deployment looks after: its accounts, those of other accounts only if they lend us a
     /// role, and in each its regions, if the control's resources are in regions.
     pub fn places<C: Control>(&self, settings: &Settings) -> Vec<Self> {
-        let ours = |account: &&AccountId| {
-            let elsewhere = C::ABOUT.scope != Scope::Deployment && settings.member_role.is_some();
-            elsewhere || **account == self.account
-        };
         let regions = match C::ABOUT.scope {
+            Scope::Deployment => return vec![self.clone()],
             Scope::Regional => settings.regions.as_slice(),
-            Scope::Global | Scope::Deployment => std::slice::from_ref(&self.region),
+            Scope::Global => std::slice::from_ref(&self.region),
         };
+        let ours = |account: &&AccountId| settings.member_role.is_some() || **account == self.account;
         let accounts = settings.accounts.iter().filter(ours);
         let at = |account: &AccountId, region: &Region| Self {
             account: account.clone(),

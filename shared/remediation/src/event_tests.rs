@@ -1,7 +1,9 @@
 //! Whether a control minds an event, and what it then has to do.
 
 use super::*;
-use crate::toy::{Doors, OURS, SHUT, THEIRS, account, notice, region};
+use crate::About;
+use crate::toy::{Door, Name, Turn};
+use crate::toy::{Doors, OURS, SHUT, THEIRS, account, doors, notice, region};
 use serde_json::json;
 
 fn of(notice: &Notice) -> (Vec<Work<Doors>>, Vec<Unread>) {
@@ -203,6 +205,48 @@ fn schedules_and_stars_are_sweeps() {
     );
     let all = sweep(&manual(Manual { mode: Some(ManualMode::Enforce), ..asks("*") }));
     assert_eq!(all.mode, Some(Mode::Enforce));
+}
+
+/// Doors of the whole house, in whatever region.
+struct House;
+doors!(House, About { id: "house", scope: Scope::Global, ..Doors::ABOUT });
+/// Our own doors.
+struct OurOwn;
+doors!(OurOwn, About { id: "own", scope: Scope::Deployment, ..Doors::ABOUT });
+
+#[test]
+fn a_schedule_means_the_places_that_we_look_after() {
+    let alone = crate::toy::settings(Mode::Plan);
+    let both = Settings { accounts: vec![account(OURS), account(THEIRS)], ..alone.clone() };
+    let arn = "arn:aws:iam::{account}:role/suture-member-a".to_owned();
+    let member_role = Some(crate::accounts::MemberRole { arn, external_id: None });
+    let hub = Settings { member_role, ..both.clone() };
+    let asked = sweep(&Notice { act: Act::Sweep, ..from(Trigger::Schedule, "nightly") });
+    let of = |places: Vec<Sweep>| -> Vec<String> {
+        places.iter().map(|place| format!("{} {}", place.account, place.region)).collect()
+    };
+    let (ours, theirs) = (|at: &str| format!("{OURS} {at}"), |at: &str| format!("{THEIRS} {at}"));
+    let at_home = vec![ours("us-east-1"), ours("eu-west-1")];
+    assert_eq!(of(asked.places::<Doors>(&alone)), at_home);
+    assert_eq!(of(asked.places::<Doors>(&both)), at_home, "nobody else lends us a role");
+    let everywhere = [at_home, vec![theirs("us-east-1"), theirs("eu-west-1")]].concat();
+    assert_eq!(of(asked.places::<Doors>(&hub)), everywhere);
+    let here = asked.region.as_str();
+    assert_eq!(of(asked.places::<House>(&hub)), [ours(here), theirs(here)]);
+    assert_eq!(of(asked.places::<OurOwn>(&hub)), [ours(here)]);
+    let elsewhere = Settings { accounts: vec![account(THEIRS)], ..hub };
+    assert_eq!(of(asked.places::<House>(&elsewhere)), [theirs(here)]);
+    assert_eq!(of(asked.places::<OurOwn>(&elsewhere)), [ours(here)], "it looks after itself all the same");
+}
+
+#[test]
+fn a_part_is_of_the_control_that_it_names_and_of_no_other() {
+    let part = |control: &str| {
+        let part = triggers::Part { control: control.to_owned(), after: None, resources: vec!["front".to_owned()] };
+        Notice { act: Act::Sweep, part: Some(part), ..from(Trigger::Schedule, "nightly") }
+    };
+    assert_eq!(sweep(&part("toy-open-door")).part.unwrap().resources, ["front"]);
+    assert!(rejected(&part("s3-public-bucket")).contains("s3-public-bucket"));
 }
 
 #[test]

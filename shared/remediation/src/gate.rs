@@ -55,6 +55,10 @@ pub fn listed<C: Control>(
     overrides: &[String],
     settings: &Settings,
 ) -> Result<(), Refusal> {
+    // The deployment looks after itself wherever it is.
+    if C::ABOUT.scope == Scope::Deployment {
+        return Ok(());
+    }
     // What is in no region is in every one.
     let in_region = C::ABOUT.scope == Scope::Global || settings.regions.contains(region);
     for (gate, ours, value, setting) in [
@@ -224,6 +228,24 @@ mod tests {
         assert_eq!(check(&of(THEIRS, "us-east-1"), &hub), Ok(()));
         let alone = Settings { accounts: vec![account(OURS)], ..hub };
         assert_eq!(check(&of(THEIRS, "us-east-1"), &alone).unwrap_err().by, "account");
+    }
+
+    /// Doors of the deployment's own house.
+    struct OurOwn;
+
+    doors!(OurOwn, About { id: "our-own", scope: Scope::Deployment, ..Doors::ABOUT });
+
+    #[test]
+    fn a_deployment_looks_after_itself_wherever_it_is_and_after_no_other() {
+        let of = |id: &str, at: &str| {
+            let request = request();
+            let place = Place { account: account(id), region: region(at), ..request.place };
+            crate::toy::of::<OurOwn>(Request { place, ..request })
+        };
+        let elsewhere = Settings { accounts: vec![account(THEIRS)], ..settings(Mode::Enforce) };
+        let check = |request: &Request<OurOwn>| place(request, &request.place, &elsewhere);
+        assert_eq!(check(&of(OURS, "ap-south-1")), Ok(()));
+        assert_eq!(check(&of(THEIRS, "us-east-1")).unwrap_err().by, "own-account");
     }
 
     #[test]

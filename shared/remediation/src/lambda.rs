@@ -331,7 +331,7 @@ async fn handle<C: Control, K: Cloud<C>>(
     {
         let name = rule.name.clone();
         let asked = async { invocation.replies(&notice).await?.rule_parameters(&name).await };
-        match asked.await {
+        match Box::pin(asked).await {
             Ok(parameters) => {
                 if let Some(rule) = &mut notice.rule {
                     rule.parameters = parameters;
@@ -345,7 +345,7 @@ async fn handle<C: Control, K: Cloud<C>>(
             }
         }
     }
-    let (work, unread) = match recall::recall::<C, K>(invocation, &mut notice, answer).await {
+    let (work, unread) = match Box::pin(recall::recall::<C, K>(invocation, &mut notice, answer)).await {
         Ok(Recalled::Nothing) => event::work::<C>(&notice, invocation.own),
         Ok(Recalled::Work(request)) => (vec![Work::One(request)], Vec::new()),
         Ok(Recalled::Done) => return None,
@@ -370,7 +370,7 @@ async fn handle<C: Control, K: Cloud<C>>(
             Work::All(sweep) => Box::pin(all::<C, K>(invocation, &sweep, answer, &mut handled)).await,
         }
     }
-    reply::<C, K>(invocation, &notice, answer, &mut handled).await;
+    Box::pin(reply::<C, K>(invocation, &notice, answer, &mut handled)).await;
     handled.retry
 }
 
