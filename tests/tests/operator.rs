@@ -350,3 +350,47 @@ async fn without_aws_what_needs_none_works_and_the_rest_says_what_is_missing() {
     let named = format!("--ledger=file:{}", ledger.display());
     assert_eq!(operator.run(&["status", &named]).await.code, Some(2));
 }
+
+#[test]
+fn a_fix_by_hand_is_planned_asked_for_written_and_recorded() {
+    alone(async |lab| {
+        let operator = Operator::new(Some(lab));
+        let (bucket, other) = (open_bucket(lab, "by-hand").await, open_bucket(lab, "by-hand").await);
+        operator.run(&["plan", FUNCTION, &bucket]).await.ends(1, "planned").ends(1, "would be written");
+        assert_eq!(settings(lab, &bucket).await, None, "a plan writes nothing");
+        // Nobody is asked where nobody can answer, and what would be written is shown all the same.
+        operator.run(&["fix", FUNCTION, &bucket]).await.ends(1, "--yes").ends(1, "put-public-access-block");
+        assert_eq!(settings(lab, &bucket).await, None);
+        operator.run(&["fix", FUNCTION, &bucket, &other, "--yes", "--reason=INC-4"]).await.ends(0, "fixed");
+        for bucket in [&bucket, &other] {
+            assert_eq!(settings(lab, bucket).await.unwrap(), SETTINGS);
+        }
+        operator.run(&["plan", FUNCTION, &bucket]).await.ends(0, "compliant");
+        let history = operator.run(&["history", &bucket, "--json"]).await.json();
+        let fixed = fixed_in(&history);
+        assert_eq!((&fixed["reason"], &fixed["asked_by"]), (&json!("INC-4"), &json!(ME)), "{fixed}");
+        assert_eq!(fixed["override"], json!(["mode"]), "a person said yes in the place of a mode: {fixed}");
+        // The stop holds for a person too, until they name it.
+        operator.run(&["stop", "--reason=INC-5"]).await.ends(0, "Stopped.");
+        let bucket = open_bucket(lab, "by-hand").await;
+        operator.run(&["fix", FUNCTION, &bucket, "--yes"]).await.ends(1, "kill-switch");
+        assert_eq!(settings(lab, &bucket).await, None);
+        operator.run(&["fix", FUNCTION, &bucket, "--yes", "--override=kill-switch"]).await.ends(0, "fixed");
+        operator.run(&["plan", "s3-public-buckets", &bucket]).await.ends(2, "Is it s3-public-bucket?");
+        operator.run(&["plan", FUNCTION, "No/Bucket"]).await.ends(1, "refused");
+        operator.run(&["plan", FUNCTION, "nowhere-to-be-found"]).await.ends(0, "gone");
+    });
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_the_controls_are_is_said_without_aws() {
+    let operator = Operator::new(None);
+    operator.run(&["controls"]).await.ends(0, FUNCTION).ends(0, "disruptive");
+    let controls = operator.run(&["controls", "--json"]).await.json();
+    assert_eq!(controls["controls"].as_array().unwrap().len(), system_tests::folders().len());
+    operator.run(&["explain", FUNCTION]).await.ends(0, "## What could break");
+    operator.run(&["explain", "nothing-like-it"]).await.ends(2, "suture controls");
+    let policy = operator.run(&["permissions", "--scan", "--control", FUNCTION]).await.json();
+    assert!(policy.to_string().contains("s3:GetBucketPublicAccessBlock"), "{policy}");
+    operator.run(&["permissions"]).await.ends(2, "--scan");
+}

@@ -4,10 +4,13 @@
 
 mod asking;
 mod carry;
+mod controls;
 mod decide;
 mod exempt;
+mod fix;
 mod history;
 mod local;
+mod pages;
 mod posture;
 mod print;
 mod session;
@@ -19,6 +22,16 @@ mod words;
 /// What an operator can do.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// List the controls: what each mends, how safe that is, its mode, and what it answers to.
+    Controls(controls::Listing),
+    /// Show a control's page: what it looks for, what it does, what could break.
+    Explain(controls::Explain),
+    /// Print the IAM policy that a task needs, and no more.
+    Permissions(controls::Permissions),
+    /// Say what a fix would write, and what that would break. Nothing is written.
+    Plan(fix::Plan),
+    /// Bring resources to their desired state. Asks once, showing the writes.
+    Fix(fix::Fix),
     /// Take back what a record says was written.
     Undo(undo::Arguments),
     /// Carry out a plan that waits for approval.
@@ -57,6 +70,11 @@ pub enum Command {
 /// What was wrong, and the next step.
 pub async fn run(command: Command) -> Result<bool, String> {
     match command {
+        Command::Controls(arguments) => controls::list(arguments).await,
+        Command::Explain(arguments) => controls::explain(&arguments),
+        Command::Permissions(arguments) => controls::permissions(&arguments),
+        Command::Plan(arguments) => fix::plan(arguments).await,
+        Command::Fix(arguments) => fix::fix(arguments).await,
         Command::Undo(arguments) => undo::run(arguments).await,
         Command::Approve(arguments) => decide::run(arguments, decide::Word::Approve).await,
         Command::Reject(arguments) => decide::run(arguments, decide::Word::Reject).await,

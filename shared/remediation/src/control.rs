@@ -25,7 +25,7 @@ pub struct About {
     pub scope: Scope,
     /// Whether every call names the account that it is meant for (S3's expected bucket owner). Where none does, a call means
     /// the account of our own credentials, and another account's resource could be mistaken for one of ours: such a control
-    /// works in its own account alone.
+    /// works in its own account alone, and in those that lend it a role.
     pub names_account: bool,
     /// How much harm its writes can do.
     pub safety: Safety,
@@ -42,8 +42,9 @@ pub struct About {
     pub fixes_with: &'static [&'static str],
     /// The IAM actions that `apply` needs for an undo.
     pub undoes_with: &'static [&'static str],
-    /// What its actions are allowed on, by the beginnings of the actions' names; the longest that fits is right, and what
-    /// none fits is allowed on `*`. In CloudFormation's `Fn::Sub`: `("s3:", "arn:${AWS::Partition}:s3:::*")`.
+    /// What its actions are allowed on, by the beginnings of the actions' names; the longest that fits is right (all of them, if
+    /// it is there several times), and what none fits is allowed on `*`. In CloudFormation's `Fn::Sub`:
+    /// `("s3:", "arn:${AWS::Partition}:s3:::*")`. See [`About::resources_of`].
     pub allowed_on: &'static [(&'static str, &'static str)],
     /// The API calls that may bring the drift about.
     pub watches: &'static [Watch],
@@ -65,6 +66,16 @@ pub struct About {
     pub sweeps: Option<&'static str>,
     /// What an operator can set: the template's parameters for it.
     pub settings: &'static [Setting],
+}
+
+impl About {
+    /// What an action of the control's is allowed on.
+    pub fn resources_of(&self, action: &str) -> Vec<&'static str> {
+        let fits = || self.allowed_on.iter().filter(|(beginning, _)| action.starts_with(beginning));
+        let longest = fits().map(|(beginning, _)| beginning.len()).max();
+        let on: Vec<_> = fits().filter(|(beginning, _)| Some(beginning.len()) == longest).map(|(_, on)| *on).collect();
+        if on.is_empty() { vec!["*"] } else { on }
+    }
 }
 
 /// Whether a control's resources are in a region.

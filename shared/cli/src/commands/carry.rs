@@ -11,8 +11,8 @@ use aws_sdk_lambda::primitives::Blob;
 use catalogue::{Entry, Task};
 use remediation::Fault;
 use remediation::fault::Attempt;
-use remediation::lambda::Tools;
-use remediation::shown;
+use remediation::lambda::{Tools, variable};
+use remediation::{Region, shown};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -81,7 +81,12 @@ pub async fn here(
     request: &Value,
     parameters: Option<Value>,
 ) -> Result<Value, String> {
-    let here = session.here().await?;
+    let mut here = session.here().await?;
+    // Where nobody set which regions may be changed, the one that a person names is.
+    let named = request.get("region").and_then(Value::as_str).and_then(|region| Region::parse(region).ok());
+    if variable("SUTURE_REGIONS").is_none_or(|regions| regions.trim().is_empty()) {
+        here.settings.regions.extend(named);
+    }
     let tools = Tools::with(session.sdk().await.clone(), Some(session.ledger.clone()));
     let (id, deadline) = (id(), Instant::now() + PATIENCE);
     let task = Task { request, parameters, tools: &tools, here: &here, id: &id, deadline };

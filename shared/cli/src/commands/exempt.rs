@@ -1,5 +1,6 @@
 //! `suture exempt`, `unexempt` and `exemptions`: what is left alone, by whose word, why, and until when.
 
+use super::controls::find;
 use super::session::{Session, Which};
 use super::words::{moment, plain, trouble, until};
 use crate::show;
@@ -113,11 +114,7 @@ fn exemption(arguments: &Arguments, now: OffsetDateTime) -> Result<Exemption, St
 
 /// Whether there is a control of this name.
 pub fn known(control: &str) -> Result<(), String> {
-    if catalogue::find(control).is_some() {
-        return Ok(());
-    }
-    let all: Vec<&str> = catalogue::all().iter().map(|entry| entry.about.id).collect();
-    Err(format!("there is no control {}; there are {}", shown(control), all.join(", ")))
+    find(control).map(drop)
 }
 
 /// Ends one.

@@ -135,7 +135,9 @@ fn spots(
     for entry in catalogue::all().iter().filter(|entry| control.is_none_or(|control| control == entry.about.id)) {
         let places: Vec<Option<Region>> = match entry.about.scope {
             Scope::Global => vec![None],
-            Scope::Regional | Scope::Deployment => regions.iter().filter_map(|region| Region::parse(region).ok()).map(Some).collect(),
+            Scope::Regional | Scope::Deployment => {
+                regions.iter().filter_map(|region| Region::parse(region).ok()).map(Some).collect()
+            }
         };
         if places.is_empty() && control.is_some() {
             return Err("no AWS region is set; name one with --region".to_owned());

@@ -118,6 +118,11 @@ pub async fn mode(arguments: Mode) -> Result<bool, String> {
     Ok(true)
 }
 
+/// The mode that the settings say for a control: its own, or that of all; none if they say nothing.
+pub fn mode_of(posture: &Posture, control: &str) -> Option<Live> {
+    posture.modes.get(control).copied().or(posture.mode)
+}
+
 /// The modes of all controls, or of one.
 pub fn print_modes(posture: &Posture, one: Option<&str>) {
     let mut table = show::table(["control", "safety", "mode", "set"].map(str::to_owned));
@@ -144,7 +149,8 @@ pub fn print_modes(posture: &Posture, one: Option<&str>) {
     }
 }
 
-fn safety_name(safety: Safety) -> &'static str {
+/// A safety class, by its name.
+pub fn safety_name(safety: Safety) -> &'static str {
     match safety {
         Safety::Reversible => "reversible",
         Safety::Disruptive => "disruptive",

@@ -67,6 +67,7 @@ pub fn answer(answer: &Value) -> bool {
         let outcome = text(record, "/outcome");
         println!("{} {}: {}", show::outcome(&outcome), text(record, "/resource/id"), text(record, "/why"));
         values("written", if is_written(&outcome) { list(record, "/changes") } else { &[] });
+        values("would be written", if is_planned(&outcome) { list(record, "/changes") } else { &[] });
         values("still to be written", list(record, "/remaining"));
         besides(record);
         labelled("left alone until", &moment_of(&text(record, "/left_alone_until")));
@@ -96,6 +97,10 @@ pub fn is_done(answer: &Value) -> bool {
         && decisions.iter().all(decided)
         && list(answer, "/unread").is_empty()
         && !(records.is_empty() && decisions.is_empty())
+}
+
+fn is_planned(outcome: &str) -> bool {
+    matches!(outcome, "planned" | "awaiting-approval")
 }
 
 fn is_written(outcome: &str) -> bool {
