@@ -1,16 +1,22 @@
 //! `suture bench --sweep`: what a look at everything costs, in accounts of several sizes in which one resource in ten has
-//! drifted, while AWS throttles one call in twenty. It measures and prints; it asserts nothing.
+//! drifted, while AWS throttles one call in twenty: once by a person, which is one invocation, and once by its schedule, which
+//! hands out what is more than a page. It measures and prints; it asserts nothing.
 
 use crate::account::HOME_REGION;
 use crate::lab::of_the_ledger;
 use crate::show::{self, Progress};
-use ::lab::gateway::Happened;
+use ::lab::gateway::{Happened, Happening};
 use ::lab::runtime::{Program, Report};
 use ::lab::{Lab, Options, programs, python};
 use anstream::println;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::unbounded_channel;
+
+/// How long a sweep may take by its schedule.
+const PATIENCE: Duration = Duration::from_mins(20);
 
 /// What is swept: the control, what its resources are, and how an account is filled with them.
 struct Kind {
@@ -70,6 +76,21 @@ struct Measured {
     peak_memory_kib: u64,
 }
 
+/// A scheduled sweep, measured: one invocation lists, others do what it hands out.
+struct Handed {
+    resources: &'static str,
+    count: usize,
+    handed_over: u64,
+    /// From the schedule's time to the last answer.
+    seconds: f64,
+    invocations: usize,
+    /// All invocations' times together: what Lambda bills.
+    billed_seconds: f64,
+    calls: usize,
+    written_twice: usize,
+    peak_memory_kib: u64,
+}
+
 /// Measures and prints; true unless something could not be measured.
 pub async fn run(sizes: &[usize], as_json: bool) -> Result<bool, String> {
     let progress = Progress::start();
@@ -77,23 +98,28 @@ pub async fn run(sizes: &[usize], as_json: bool) -> Result<bool, String> {
     progress.say("building the functions for release, as sam build would (minutes, the first time)");
     let packages: Vec<String> = KINDS.iter().map(|kind| kind.control.to_owned()).collect();
     let built = programs::build(&workspace, &packages, true).await?;
-    let mut all = Vec::new();
+    let (mut all, mut scheduled) = (Vec::new(), Vec::new());
     for kind in &KINDS {
         for &count in sizes {
             progress.say(&format!("sweeping {count} {}", kind.resources));
             all.push(one(kind, count, built.clone()).await?);
+            progress.say(&format!("sweeping {count} {} by the schedule", kind.resources));
+            scheduled.push(by_schedule(kind, count, built.clone()).await?);
         }
     }
     progress.end();
     if as_json {
-        println!("{}", json!({"sweeps": all.iter().map(to_json).collect::<Vec<_>>()}));
+        let sweeps: Vec<_> = all.iter().map(to_json).collect();
+        println!("{}", json!({"sweeps": sweeps, "scheduled": scheduled.iter().map(handed_json).collect::<Vec<_>>()}));
     } else {
         print(&all);
+        print_scheduled(&scheduled);
     }
     Ok(true)
 }
 
-async fn one(kind: &Kind, count: usize, programs: BTreeMap<String, Program>) -> Result<Measured, String> {
+/// An account with so many resources in it, in which AWS throttles one call in twenty.
+async fn account(kind: &Kind, count: usize, programs: BTreeMap<String, Program>) -> Result<Lab, String> {
     let options = Options {
         home: python::home(),
         port: 0,
@@ -112,6 +138,58 @@ async fn one(kind: &Kind, count: usize, programs: BTreeMap<String, Program>) -> 
         lab.wish(kind.fill, body).await?;
     }
     lab.gateway.faults.add("*:*=throttle%20".parse()?);
+    Ok(lab)
+}
+
+async fn by_schedule(kind: &Kind, count: usize, programs: BTreeMap<String, Program>) -> Result<Handed, String> {
+    let lab = account(kind, count, programs).await?;
+    let mut heard = lab.listen();
+    // Somebody has to listen all the while: there are more calls than are kept for whoever comes late.
+    let (ran, mut reported) = unbounded_channel();
+    let listening = tokio::spawn(async move {
+        loop {
+            let said = match heard.recv().await {
+                Ok(Happening::Invocation(report)) => ran.send(Ok(*report)),
+                Ok(_) => Ok(()),
+                Err(RecvError::Closed) => return,
+                Err(RecvError::Lagged(_)) => ran.send(Err("more happened than could be counted")),
+            };
+            if said.is_err() {
+                return;
+            }
+        }
+    });
+    let began = Instant::now();
+    lab.fire(kind.control).await?;
+    lab.settled(PATIENCE).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    lab.stop().await;
+    listening.abort();
+    let mut reports: Vec<Report> = Vec::new();
+    while let Ok(report) = reported.try_recv() {
+        reports.push(report?);
+    }
+    let ours: Vec<_> = reports.iter().filter(|report| report.function == kind.control).collect();
+    let first = ours.iter().find_map(|report| report.json().pointer("/sweeps/0").cloned()).unwrap_or_default();
+    let calls: Vec<&Happened> = ours.iter().flat_map(|report| &report.calls).collect();
+    let made = |call: &&&Happened| call.writes && !of_the_ledger(call) && call.service != "sqs";
+    let named: Vec<_> = calls.iter().filter(made).filter(|call| (200..400).contains(&call.status)).collect();
+    let distinct: BTreeSet<_> = named.iter().map(|call| (call.name(), call.resource.clone())).collect();
+    Ok(Handed {
+        resources: kind.resources,
+        count,
+        handed_over: first.get("handed_over").and_then(Value::as_u64).unwrap_or_default(),
+        seconds,
+        invocations: ours.len(),
+        billed_seconds: ours.iter().map(|report| report.duration.as_secs_f64()).sum(),
+        calls: calls.len(),
+        written_twice: named.len() - distinct.len(),
+        peak_memory_kib: ours.iter().map(|report| report.memory_kib).max().unwrap_or_default(),
+    })
+}
+
+async fn one(kind: &Kind, count: usize, programs: BTreeMap<String, Program>) -> Result<Measured, String> {
+    let lab = account(kind, count, programs).await?;
     let report = lab.invoke(kind.control, &json!({"resource": "*", "mode": "enforce"})).await?;
     lab.stop().await;
     measured(kind, count, &report)
@@ -158,6 +236,50 @@ fn in_flight(calls: &[Happened]) -> usize {
         most = most.max(now);
     }
     usize::try_from(most).unwrap_or_default()
+}
+
+fn handed_json(handed: &Handed) -> Value {
+    json!({
+        "resources": handed.resources,
+        "count": handed.count,
+        "handed_over": handed.handed_over,
+        "seconds": handed.seconds,
+        "invocations": handed.invocations,
+        "billed_seconds": handed.billed_seconds,
+        "calls": handed.calls,
+        "written_twice": handed.written_twice,
+        "peak_memory_kib": handed.peak_memory_kib,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes and counts for people")]
+fn print_scheduled(all: &[Handed]) {
+    let headings = [
+        "by the schedule",
+        "in all",
+        "handed out",
+        "invocations",
+        "time",
+        "billed",
+        "calls",
+        "written twice",
+        "memory",
+    ];
+    let mut table = show::table(headings.map(str::to_owned));
+    for handed in all {
+        table.add_row([
+            handed.resources.to_owned(),
+            handed.count.to_string(),
+            handed.handed_over.to_string(),
+            handed.invocations.to_string(),
+            format!("{:.1} s", handed.seconds),
+            format!("{:.1} s", handed.billed_seconds),
+            handed.calls.to_string(),
+            handed.written_twice.to_string(),
+            format!("{:.1} MiB", handed.peak_memory_kib as f64 / 1024.0),
+        ]);
+    }
+    println!("{table}");
 }
 
 fn to_json(measured: &Measured) -> Value {
