@@ -9,6 +9,7 @@ mod decide;
 mod exempt;
 mod fix;
 mod history;
+mod invoke;
 mod local;
 mod pages;
 mod posture;
@@ -32,6 +33,8 @@ pub enum Command {
     Plan(fix::Plan),
     /// Bring resources to their desired state. Asks once, showing the writes.
     Fix(fix::Fix),
+    /// Send an event to a function of the deployment, and show its answer.
+    Invoke(invoke::Arguments),
     /// Take back what a record says was written.
     Undo(undo::Arguments),
     /// Carry out a plan that waits for approval.
@@ -75,6 +78,7 @@ pub async fn run(command: Command) -> Result<bool, String> {
         Command::Permissions(arguments) => controls::permissions(&arguments),
         Command::Plan(arguments) => fix::plan(arguments).await,
         Command::Fix(arguments) => fix::fix(arguments).await,
+        Command::Invoke(arguments) => invoke::run(arguments).await,
         Command::Undo(arguments) => undo::run(arguments).await,
         Command::Approve(arguments) => decide::run(arguments, decide::Word::Approve).await,
         Command::Reject(arguments) => decide::run(arguments, decide::Word::Reject).await,

@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod explain_event;
 mod lab;
+mod shell;
 mod show;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,10 @@ enum Command {
     ExplainEvent(explain_event::Arguments),
     /// Measure the functions: cold and warm starts, memory, size, beside the same fix in boto3.
     Bench(bench::Arguments),
+    /// Print the completions of a shell.
+    Completions(shell::Completions),
+    /// Print the manual page, or that of a command.
+    Man(shell::Man),
     #[command(flatten)]
     Operate(commands::Command),
 }
@@ -40,6 +45,8 @@ async fn main() -> ExitCode {
         Command::Lab(arguments) => Box::pin(lab::run(arguments)).await,
         Command::ExplainEvent(arguments) => Ok(explain_event::run(&arguments)),
         Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
+        Command::Completions(arguments) => shell::completions::<Arguments>(&arguments),
+        Command::Man(arguments) => shell::man::<Arguments>(&arguments),
         Command::Operate(command) => Box::pin(commands::run(command)).await,
     };
     match done {
