@@ -394,3 +394,48 @@ async fn what_the_controls_are_is_said_without_aws() {
     assert!(policy.to_string().contains("s3:GetBucketPublicAccessBlock"), "{policy}");
     operator.run(&["permissions"]).await.ends(2, "--scan");
 }
+
+#[test]
+fn a_scan_finds_what_has_drifted_and_writes_nothing() {
+    alone(async |lab| {
+        let operator = Operator::new(Some(lab));
+        let (open, sound) = (open_bucket(lab, "scan").await, open_bucket(lab, "scan").await);
+        quietly(lab, Method::PUT, &format!("/{sound}?publicAccessBlock"), &block(&SETTINGS)).await;
+        let written = lab.calls(|call| call.writes).len();
+        let scan = ["scan", "--control", FUNCTION];
+        operator.run(&scan).await.ends(1, &open).ends(1, "drifted");
+        let lines = operator.run(&[&scan[..], &["--json"]].concat()).await;
+        assert_eq!(lines.code, Some(1), "{lines:?}");
+        let lines: Vec<Value> = lines.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (summary, found) = lines.split_last().unwrap();
+        let of = |bucket: &str| found.iter().find(|record| record["resource"]["id"] == bucket);
+        assert_eq!(of(&open).unwrap()["outcome"], "planned");
+        assert!(of(&sound).is_none(), "what is sound is counted and not listed");
+        assert_eq!((&summary["schema"], &summary["whole"]), (&json!("suture.scan/1"), &json!(true)));
+        assert_eq!(summary["drifted"].as_u64().unwrap(), u64::try_from(found.len()).unwrap());
+        let sarif = operator.run(&[&scan[..], &["--sarif"]].concat()).await.json();
+        let results = sarif["runs"][0]["results"].as_array().unwrap();
+        assert_eq!(results.len(), found.len());
+        assert!(results.iter().all(|result| result["ruleId"] == FUNCTION && result["level"] == "error"));
+        assert_eq!(lab.calls(|call| call.writes).len(), written, "a scan writes nothing");
+        assert!(operator.run(&["history", &open, "--json"]).await.json()["records"].as_array().unwrap().is_empty());
+
+        // What may not be looked at is said, with the action that is missing, and the rest is told.
+        let deny = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*",
+            "Action": "s3:GetBucketPublicAccessBlock", "Resource": format!("arn:aws:s3:::{sound}")}]});
+        quietly(lab, Method::PUT, &format!("/{sound}?policy"), &deny.to_string()).await;
+        let partly = operator.run(&[&scan[..], &["--json"]].concat()).await;
+        assert!(
+            partly.out.contains("s3:GetBucketPublicAccessBlock on bucket") && partly.out.contains(&open),
+            "{partly:?}"
+        );
+        let summary: Value = serde_json::from_str(partly.out.lines().last().unwrap()).unwrap();
+        assert_eq!(summary["whole"], false);
+        operator.run(&["scan", "--control", "iam-exposed-access-key"]).await.ends(2, "suture plan");
+        operator.run(&["scan", "--role", "auditor"]).await.ends(2, "no ARN of a role");
+        operator
+            .run(&["scan", "--control", FUNCTION, "--settings", "{}", "--region", "nowhere"])
+            .await
+            .ends(2, "nowhere");
+    });
+}

@@ -2,7 +2,8 @@
 //! links that control alone.
 
 use remediation::event::{self, Own};
-use remediation::lambda::{self, Here, Response, Retry, Tools};
+use remediation::lambda::{self, Here, Look, Response, Retry, Tools};
+use remediation::sweep::Swept;
 use remediation::{About, AccountId, Control, Region};
 use serde_json::Value;
 use std::fmt;
@@ -19,6 +20,7 @@ pub struct Entry {
     pub about: &'static About,
     answers: fn(&Notice) -> bool,
     carry_out: for<'a> fn(Task<'a>) -> Answer<'a>,
+    look: for<'a> fn(Glance<'a>) -> Seen<'a>,
 }
 
 impl fmt::Debug for Entry {
@@ -44,6 +46,23 @@ pub struct Task<'a> {
     pub deadline: Instant,
 }
 
+/// What looking at a page of resources comes to: see [`lambda::look`].
+pub type Seen<'a> = Pin<Box<dyn Future<Output = Result<(Swept, Option<String>), String>> + 'a>>;
+
+/// A look at a page of a control's resources, and what with.
+pub struct Glance<'a> {
+    /// Where, and who hears of it.
+    pub look: Look<'a>,
+    /// The control's parameters as JSON; its defaults if there are none.
+    pub parameters: Option<Value>,
+    /// The SDK's configuration, and the ledger.
+    pub tools: &'a Tools,
+    /// Where the process is, and what its deployment sets.
+    pub here: &'a Here,
+    /// When to have finished.
+    pub deadline: Instant,
+}
+
 impl Entry {
     /// Whether the control would look at anything because of this notice. A person's request that names no account or region
     /// means those of the function that it is sent to, whatever they are; an event that names none means nothing.
@@ -58,6 +77,14 @@ impl Entry {
     pub fn carry_out<'a>(&self, task: Task<'a>) -> Answer<'a> {
         (self.carry_out)(task)
     }
+
+    /// Looks at a page of the control's resources, and writes nothing.
+    ///
+    /// # Errors
+    /// Parameters that are none of the control's.
+    pub fn look<'a>(&self, glance: Glance<'a>) -> Seen<'a> {
+        (self.look)(glance)
+    }
 }
 
 macro_rules! controls {
@@ -67,6 +94,9 @@ macro_rules! controls {
             answers: answers::<$control>,
             carry_out: |Task { request, parameters, tools, here, id, deadline }| {
                 Box::pin(lambda::carry_out::<$control, _>($connect, parameters, tools, here, id, deadline, request))
+            },
+            look: |Glance { look, parameters, tools, here, deadline }| {
+                Box::pin(lambda::look::<$control, _>($connect, parameters, tools, here, deadline, look))
             },
         }),*];
     };

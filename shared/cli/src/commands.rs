@@ -14,11 +14,14 @@ mod local;
 mod pages;
 mod posture;
 mod print;
+mod scan;
 mod session;
 mod status;
 mod undo;
 mod verify;
 mod words;
+
+use crate::End;
 
 /// What an operator can do.
 #[derive(clap::Subcommand)]
@@ -29,6 +32,8 @@ pub enum Command {
     Explain(controls::Explain),
     /// Print the IAM policy that a task needs, and no more.
     Permissions(controls::Permissions),
+    /// Look at a whole account: what has drifted, and what a fix would write. Nothing is written.
+    Scan(scan::Arguments),
     /// Say what a fix would write, and what that would break. Nothing is written.
     Plan(fix::Plan),
     /// Bring resources to their desired state. Asks once, showing the writes.
@@ -67,12 +72,13 @@ pub enum Command {
     VerifyEvidence(verify::Arguments),
 }
 
-/// Runs one; true if it was done, false if it was refused or is not sound.
+/// Runs one.
 ///
 /// # Errors
 /// What was wrong, and the next step.
-pub async fn run(command: Command) -> Result<bool, String> {
-    match command {
+pub async fn run(command: Command) -> Result<End, String> {
+    let done = match command {
+        Command::Scan(arguments) => return scan::run(arguments).await,
         Command::Controls(arguments) => controls::list(arguments).await,
         Command::Explain(arguments) => controls::explain(&arguments),
         Command::Permissions(arguments) => controls::permissions(&arguments),
@@ -93,7 +99,8 @@ pub async fn run(command: Command) -> Result<bool, String> {
         Command::History(arguments) => history::run(arguments).await,
         Command::Record(arguments) => history::one(arguments).await,
         Command::VerifyEvidence(arguments) => verify::run(arguments).await,
-    }
+    };
+    done.map(End::of)
 }
 
 #[cfg(test)]

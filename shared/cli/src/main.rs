@@ -38,6 +38,24 @@ enum Command {
     Operate(commands::Command),
 }
 
+/// How a command ended, for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was done, or all is well: 0.
+    Done,
+    /// It was refused, or something is not as it ought to be: 1.
+    Not,
+    /// All is well as far as could be seen, and not everything could be: 3.
+    Partly,
+}
+
+impl End {
+    /// Done or not.
+    const fn of(done: bool) -> Self {
+        if done { Self::Done } else { Self::Not }
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
@@ -47,11 +65,16 @@ async fn main() -> ExitCode {
         Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
         Command::Completions(arguments) => shell::completions::<Arguments>(&arguments),
         Command::Man(arguments) => shell::man::<Arguments>(&arguments),
-        Command::Operate(command) => Box::pin(commands::run(command)).await,
+        Command::Operate(command) => return ended(Box::pin(commands::run(command)).await),
     };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    ended(done.map(End::of))
+}
+
+fn ended(end: Result<End, String>) -> ExitCode {
+    match end {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Not) => ExitCode::FAILURE,
+        Ok(End::Partly) => ExitCode::from(3),
         Err(why) => {
             anstream::eprintln!("{}: {why}", show::bad("error"));
             ExitCode::from(2)

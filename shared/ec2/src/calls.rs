@@ -41,6 +41,15 @@ impl Clients {
     }
 }
 
+/// The regions that the account has switched on. Needs `ec2:DescribeRegions`.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRegions.html>
+pub async fn regions(sdk: &SdkConfig) -> Result<Vec<Region>, Fault> {
+    let answer = Client::new(sdk).describe_regions().send().await;
+    let answer = answer.map_err(|error| fault(&error, "ec2:DescribeRegions", &"the account's regions"))?;
+    let names = answer.regions.unwrap_or_default().into_iter().filter_map(|region| region.region_name);
+    Ok(names.filter_map(|name| Region::parse(&name).ok()).collect())
+}
+
 /// A security group; none if there is no such group. Needs `ec2:DescribeSecurityGroups`.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html>
 pub async fn group(client: &Client, id: &SecurityGroupId) -> Result<Option<Group>, Fault> {

@@ -11,7 +11,7 @@ mod rule;
 mod tags;
 mod writes;
 
-pub use calls::{Clients, Filter, Listing, default_group, group, interfaces, list, prefix_list, rules};
+pub use calls::{Clients, Filter, Listing, default_group, group, interfaces, list, prefix_list, regions, rules};
 pub use fault::{dry_run, fault};
 pub use group::{Group, Keeper};
 pub use ids::{InstanceId, InterfaceId, SecurityGroupId, VpcId};

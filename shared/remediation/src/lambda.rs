@@ -14,7 +14,7 @@ use crate::log::EVIDENCE;
 use crate::metrics;
 use crate::record::{Outcome, Record};
 use crate::replies::{self, Replies, Verdict};
-use crate::settings::Settings;
+use crate::settings::{Mode, Settings};
 use crate::sweep::{self, Swept};
 use aws_config::SdkConfig;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
@@ -30,7 +30,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use triggers::ids::shown;
+use triggers::ids::{AccountId, Region, shown};
 use triggers::{Act, Notice, Reading, Rejected};
 
 mod process;
@@ -105,6 +105,61 @@ pub async fn carry_out<C: Control, K: Cloud<C>>(
         metrics: false,
     };
     Box::pin(respond::<C, _>(&invocation, triggers::read(request))).await
+}
+
+/// Where somebody looks around, and who hears of each resource.
+pub struct Look<'a> {
+    /// The account.
+    pub account: &'a AccountId,
+    /// The region.
+    pub region: &'a Region,
+    /// From where on; none is the beginning.
+    pub after: Option<&'a str>,
+    /// What each resource came to. A record of what is compliant, too.
+    pub each: &'a mut dyn FnMut(Record),
+}
+
+/// Looks at one page of a control's resources: what a fix would write, and what that would break. Nothing is written,
+/// neither there nor to the ledger. Says what the page came to, and where the next one begins, if there is one.
+///
+/// # Errors
+/// Parameters that are none of the control's.
+pub async fn look<C: Control, K: Cloud<C>>(
+    connect: impl Fn(&SdkConfig, C::Parameters) -> K,
+    parameters: Option<Value>,
+    tools: &Tools,
+    here: &Here,
+    deadline: Instant,
+    look: Look<'_>,
+) -> Result<(Swept, Option<String>), String> {
+    let read = parameters_of::<C>(parameters.as_ref())?;
+    let cloud = Clouds::new(&tools.accounts, |sdk: &SdkConfig| connect(sdk, read.clone()));
+    let (spent, now) = (Spent::default(), OffsetDateTime::now_utc());
+    let run = Run {
+        settings: &here.settings,
+        id: "look".to_owned(),
+        now,
+        looks: now,
+        started: Instant::now(),
+        deadline,
+        ledger: tools.ledger.as_ref(),
+        spent: &spent,
+        parameters: parameters.as_ref(),
+        one_of_many: false,
+    };
+    let place = Sweep {
+        account: look.account.clone(),
+        region: look.region.clone(),
+        mode: Some(Mode::Plan),
+        // By hand: a plan that somebody asked for is shown, and not kept.
+        trigger: Trigger::Manual,
+        rule: None,
+        reason: None,
+        asked_by: None,
+        overrides: Vec::new(),
+        part: None,
+    };
+    Ok(Box::pin(sweep::look::<C>(&cloud, &place, look.after, &run, look.each)).await)
 }
 
 /// What `--about` prints: the control's facts as JSON, so that the template, the docs and the tables can be held against

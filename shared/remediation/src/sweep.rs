@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::gate;
 use crate::queue::Queue;
 use crate::record::Record;
+use crate::settings::Mode;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
@@ -201,6 +202,36 @@ async fn hand_over<C: Control>(
             }
         }
     }
+}
+
+/// One page of a place, looked at: nothing is written, and a ledger is only read. The place's listing goes on after the token
+/// that comes with what the page came to, if one does.
+pub async fn look<C: Control>(
+    cloud: &impl Cloud<C>,
+    place: &Sweep,
+    after: Option<&str>,
+    run: &Run<'_>,
+    each: impl FnMut(Record),
+) -> (Swept, Option<String>) {
+    let listed = match gate::listed::<C>(&place.account, &place.region, &place.overrides, run.settings) {
+        Ok(()) => page(cloud, place, run, after).await.map_err(|fault| (fault.is_worth_a_retry(), fault.to_string())),
+        Err(refusal) => Err((false, refusal.why)),
+    };
+    let Page { targets, next } = match listed {
+        Ok(page) => page,
+        Err((retry, why)) => {
+            let cut_short = Some(format!("the listing broke off: {why}"));
+            return (Swept { retry, cut_short, ..Swept::default() }, None);
+        }
+    };
+    if targets.is_empty() {
+        return (Swept { listed: next.is_none(), ..Swept::default() }, next);
+    }
+    let resources = targets.iter().map(ToString::to_string).collect();
+    let part = Some(Part { resources, ..Part::default() });
+    let page = Sweep { part, mode: Some(Mode::Plan), ..place.clone() };
+    let swept = sweep::<C>(cloud, &page, None, run, each).await;
+    (Swept { listed: next.is_none(), ..swept }, next)
 }
 
 /// Hands whole places over: to each an invocation of its own that lists what is there.
