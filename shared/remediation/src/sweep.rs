@@ -221,7 +221,7 @@ pub async fn look<C: Control>(
         Ok(page) => page,
         Err((retry, why)) => {
             let cut_short = Some(format!("the listing broke off: {why}"));
-            return (Swept { retry, cut_short, ..Swept::default() }, None);
+            return (Swept { cut_short, retry, ..Swept::default() }, None);
         }
     };
     if targets.is_empty() {
