@@ -193,7 +193,14 @@ impl Control for OpenSecurityGroup {
         lists_with: &["ec2:DescribeSecurityGroups"],
         fixes_with: &["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:RevokeSecurityGroupIngress"],
         undoes_with: &["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:RevokeSecurityGroupIngress"],
-        allowed_on: &[],
+        allowed_on: &[
+            // The rules themselves only where they are made with tags.
+            ("ec2:AuthorizeSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:security-group/*"),
+            ("ec2:AuthorizeSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:security-group-rule/*"),
+            ("ec2:CreateTags", "arn:${AWS::Partition}:ec2:*:*:security-group-rule/*"),
+            ("ec2:GetManagedPrefixListEntries", "arn:${AWS::Partition}:ec2:*:*:prefix-list/*"),
+            ("ec2:RevokeSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:security-group/*"),
+        ],
         watches: &[Watch {
             source: "aws.ec2",
             event_source: "ec2.amazonaws.com",

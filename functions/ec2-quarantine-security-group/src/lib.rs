@@ -125,9 +125,13 @@ impl Control for Quarantine {
         ],
         allowed_on: &[
             ("ec2:AuthorizeSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:security-group/*"),
+            ("ec2:CreateSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:security-group/*"),
+            ("ec2:CreateSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:vpc/*"),
             ("ec2:CreateTags", "arn:${AWS::Partition}:ec2:*:*:network-interface/*"),
             ("ec2:DeleteSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:security-group/*"),
             ("ec2:DeleteTags", "arn:${AWS::Partition}:ec2:*:*:network-interface/*"),
+            ("ec2:ModifyNetworkInterfaceAttribute", "arn:${AWS::Partition}:ec2:*:*:network-interface/*"),
+            ("ec2:ModifyNetworkInterfaceAttribute", "arn:${AWS::Partition}:ec2:*:*:security-group/*"),
             ("ec2:RevokeSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:security-group/*"),
         ],
         watches: &[],

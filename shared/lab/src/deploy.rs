@@ -12,21 +12,20 @@ use std::fmt::Write;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// Makes the template's resources, those that need no other beside each other. Each way to fail is one sentence that names
-/// the resource.
-pub async fn deploy(gateway: &Arc<Gateway>, template: &Template) -> Result<(), String> {
-    // A policy, an alias and a subscription are of something that must be there; a subscription's may be two.
-    for second in [false, true] {
+/// Makes the template's resources in an account and region, those that need no other beside each other. Each way to fail is
+/// one sentence that names the resource.
+pub async fn deploy(gateway: &Arc<Gateway>, template: &Template, account: &str, region: &str) -> Result<(), String> {
+    for turn in 0..=2 {
         let mut making = JoinSet::new();
-        for spec in &template.resources {
-            if depends(&spec.kind) == second {
-                let (spec, gateway) = (spec.clone(), Arc::clone(gateway));
-                making.spawn(async move {
-                    let client = Client::past(Arc::clone(&gateway), &gateway.region);
-                    let made = Maker { gateway: &gateway, client, spec: &spec }.make().await;
-                    made.map_err(|why| format!("{} ({}) cannot be deployed: {why}", spec.logical_id, spec.kind))
-                });
-            }
+        for spec in template.resources.iter().filter(|spec| self::turn(spec) == turn) {
+            let (spec, gateway) = (spec.clone(), Arc::clone(gateway));
+            let (account, region) = (account.to_owned(), region.to_owned());
+            making.spawn(async move {
+                let client = Client::past_in(Arc::clone(&gateway), &account, &region);
+                let maker = Maker { gateway: &gateway, client, spec: &spec, account: &account, region: &region };
+                let made = maker.make().await;
+                made.map_err(|why| format!("{} ({}) cannot be deployed: {why}", spec.logical_id, spec.kind))
+            });
         }
         while let Some(made) = making.join_next().await {
             made.map_err(|error| error.to_string())??;
@@ -35,8 +34,36 @@ pub async fn deploy(gateway: &Arc<Gateway>, template: &Template) -> Result<(), S
     Ok(())
 }
 
-fn depends(kind: &str) -> bool {
-    ["AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription", "AWS::KMS::Alias"].contains(&kind)
+/// Makes roles in IAM, with their trust policies; what they may do is weighed by [`crate::permissions`].
+pub async fn roles(gateway: &Arc<Gateway>, template: &Template, account: &str) -> Result<(), String> {
+    let client = Client::past_in(Arc::clone(gateway), account, "us-east-1");
+    for role in &template.roles {
+        let trust = json!({ "Version": "2012-10-17", "Statement": role.trust }).to_string();
+        let (path, _) =
+            role.arn.split_once(":role").map_or(("", ""), |(_, path)| path.rsplit_once('/').unwrap_or_default());
+        let (path, longest) = (format!("{path}/"), role.longest_session.to_string());
+        let fields = [
+            ("RoleName", role.name.as_str()),
+            ("Path", path.as_str()),
+            ("AssumeRolePolicyDocument", trust.as_str()),
+            ("MaxSessionDuration", longest.as_str()),
+        ];
+        let made = client.must_query("iam", "CreateRole", &fields).await;
+        made.map_err(|why| format!("{} (AWS::IAM::Role) cannot be deployed: {why}", role.logical_id))?;
+    }
+    Ok(())
+}
+
+/// What is of something that must be there comes after it: a policy, an alias, a subscription, of which a topic's may be
+/// two, and a queue that has another for its dead letters.
+fn turn(spec: &ResourceSpec) -> u8 {
+    let of_another = ["AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription", "AWS::KMS::Alias"];
+    match spec.kind.as_str() {
+        "AWS::SQS::QueuePolicy" => 2,
+        "AWS::SQS::Queue" if spec.properties.get("RedrivePolicy").is_some() => 1,
+        kind if of_another.contains(&kind) => 1,
+        _ => 0,
+    }
 }
 
 /// One resource, while it is made.
@@ -44,7 +71,23 @@ struct Maker<'a> {
     gateway: &'a Gateway,
     client: Client,
     spec: &'a ResourceSpec,
+    account: &'a str,
+    region: &'a str,
 }
+
+/// A queue's attributes, as CloudFormation and the API both name them.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html>
+const QUEUE_ATTRIBUTES: [&str; 9] = [
+    "DelaySeconds",
+    "KmsDataKeyReusePeriodSeconds",
+    "KmsMasterKeyId",
+    "MaximumMessageSize",
+    "MessageRetentionPeriod",
+    "ReceiveMessageWaitTimeSeconds",
+    "RedriveAllowPolicy",
+    "RedrivePolicy",
+    "VisibilityTimeout",
+];
 
 impl Maker<'_> {
     async fn make(&self) -> Result<(), String> {
@@ -69,18 +112,23 @@ impl Maker<'_> {
                     (self.text("/TopicArn"), self.text("/Protocol"), self.text("/Endpoint"));
                 self.subscribe(&topic, &protocol, &endpoint).await
             }
-            "AWS::SQS::Queue" => {
-                self.client.must_query("sqs", "CreateQueue", &[("QueueName", &self.spec.name)]).await.map(|_| ())
+            "AWS::SQS::Queue" => self.queue().await,
+            "AWS::SQS::QueuePolicy" => {
+                for queue in self.list("/Queues") {
+                    let body = json!({ "QueueUrl": queue, "Attributes": { "Policy": self.policy() } });
+                    self.client.must_json("sqs", "SetQueueAttributes", &body).await?;
+                }
+                Ok(())
             }
             "AWS::KMS::Key" => {
                 let key = json!({
-                    "region": self.gateway.region,
+                    "region": self.region,
                     "id": self.spec.name,
                     "policy": self.property("/KeyPolicy").map(Value::to_string),
                     "description": self.text("/Description"),
                     "rotates": self.is_on("/EnableKeyRotation"),
                 });
-                self.gateway.wish("kms/key", crate::call::ACCOUNT, key).await.map(|_| ())
+                self.gateway.wish("kms/key", self.account, key).await.map(|_| ())
             }
             "AWS::KMS::Alias" => {
                 let key = self.text("/TargetKeyId");
@@ -123,8 +171,8 @@ impl Maker<'_> {
         self.client.must_json("dynamodb", "CreateTable", &Value::Object(body)).await?;
         let table = &self.spec.name;
         if self.property("/StreamSpecification").is_some() {
-            let label = json!({ "region": self.gateway.region, "table": table, "label": STREAM });
-            self.gateway.wish("streams/label", crate::call::ACCOUNT, label).await?;
+            let label = json!({ "region": self.region, "table": table, "label": STREAM });
+            self.gateway.wish("streams/label", self.account, label).await?;
         }
         if let Some(lives) = self.property("/TimeToLiveSpecification") {
             let body = json!({ "TableName": table, "TimeToLiveSpecification": lives });
@@ -141,7 +189,7 @@ impl Maker<'_> {
 
     async fn bucket(&self) -> Result<(), String> {
         let bucket = &self.spec.name;
-        let region = &self.gateway.region;
+        let region = self.region;
         let body = if region == "us-east-1" {
             String::new()
         } else {
@@ -198,6 +246,15 @@ impl Maker<'_> {
             all.push(("tagging", format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")));
         }
         all
+    }
+
+    async fn queue(&self) -> Result<(), String> {
+        let text = |value: &Value| if value.is_object() { value.to_string() } else { plain(value) };
+        let attributes =
+            QUEUE_ATTRIBUTES.into_iter().filter_map(|name| Some((name, text(self.spec.properties.get(name)?))));
+        let attributes: Map<_, _> = attributes.map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        let body = json!({ "QueueName": self.spec.name, "Attributes": attributes });
+        self.client.must_json("sqs", "CreateQueue", &body).await.map(|_| ())
     }
 
     async fn topic(&self) -> Result<(), String> {

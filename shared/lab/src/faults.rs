@@ -31,6 +31,8 @@ pub enum Kind {
     Latency(u64),
     /// A read still shows what it showed before the last write.
     Stale,
+    /// A page of a listing has no more than this many items, which is no fault of AWS's and may be one of ours.
+    Page(usize),
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Self::DropAnswer => "drop-answer",
             Self::Latency(_) => "latency",
             Self::Stale => "stale",
+            Self::Page(_) => "page",
         }
     }
 }
@@ -72,8 +75,8 @@ impl FromStr for Fault {
     type Err = String;
 
     /// Reads `service:Operation=kind`, with `*n` behind it for n times only, and with `%n` for one call in n only. Kinds are
-    /// `throttle`, `error`, `denied`, `denied-by-organization`, `conflict`, `drop`, `drop-answer`, `stale`, and
-    /// `latency:MILLISECONDS`.
+    /// `throttle`, `error`, `denied`, `denied-by-organization`, `conflict`, `drop`, `drop-answer`, `stale`,
+    /// `latency:MILLISECONDS`, and `page:ITEMS`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no fault; write it like s3:PutPublicAccessBlock=throttle*2");
         let (call, kind) = text.split_once('=').ok_or_else(wrong)?;
@@ -97,6 +100,7 @@ impl FromStr for Fault {
             ("drop-answer", "") => Kind::DropAnswer,
             ("stale", "") if one_in.is_none() => Kind::Stale,
             ("latency", ms) => Kind::Latency(ms.parse().map_err(|_| wrong())?),
+            ("page", items) => Kind::Page(items.parse().ok().filter(|items| *items > 0).ok_or_else(wrong)?),
             _ => return Err(wrong()),
         };
         Ok(Self { service: service.to_owned(), operation: operation.to_owned(), kind, times, one_in, met: 0 })
@@ -107,8 +111,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}=", self.service, self.operation)?;
         f.write_str(self.kind.word())?;
-        if let Kind::Latency(ms) = &self.kind {
-            write!(f, ":{ms}")?;
+        match &self.kind {
+            Kind::Latency(ms) => write!(f, ":{ms}")?,
+            Kind::Page(items) => write!(f, ":{items}")?,
+            _ => {}
         }
         self.one_in.map_or(Ok(()), |share| write!(f, "%{share}"))?;
         self.times.map_or(Ok(()), |times| write!(f, "*{times}"))
@@ -122,6 +128,8 @@ pub struct Fate {
     pub wait: Duration,
     /// What happens instead of, or after, the call.
     pub kind: Option<Kind>,
+    /// How many items a page has at most.
+    pub page: Option<usize>,
 }
 
 /// The faults that are set, and the old answers that stale reads give.
@@ -171,6 +179,7 @@ impl Faults {
             }
             match fault.kind {
                 Kind::Latency(ms) => fate.wait += Duration::from_millis(ms),
+                Kind::Page(items) => fate.page = Some(fate.page.map_or(items, |page| page.min(items))),
                 _ if fate.kind.is_some() => continue,
                 _ => fate.kind = Some(fault.kind.clone()),
             }
@@ -273,6 +282,7 @@ mod tests {
             "s3:GetX=stale*3",
             "*:*=throttle%5",
             "ec2:*=latency:7%3*2",
+            "s3:ListBuckets=page:3",
         ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
         }
@@ -288,6 +298,8 @@ mod tests {
             "s3:Put=drop%0",
             "s3:Put=drop%",
             "s3:Get=stale%2",
+            "s3:ListBuckets=page",
+            "s3:ListBuckets=page:0",
         ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
@@ -300,7 +312,7 @@ mod tests {
         faults.add("s3:*=latency:5".parse().unwrap());
         let kinds: Vec<_> = (0..3).map(|_| faults.fate(&call("Get", false)).kind).collect();
         assert_eq!(kinds, [Some(Kind::Throttle), Some(Kind::Throttle), None]);
-        assert_eq!(faults.fate(&call("Other", false)), Fate { wait: Duration::from_millis(5), kind: None });
+        assert_eq!(faults.fate(&call("Other", false)), Fate { wait: Duration::from_millis(5), ..Fate::default() });
     }
 
     #[test]

@@ -4,19 +4,25 @@
 mod control;
 mod events;
 mod lambda;
+mod pages;
 mod refusals;
+mod sts;
 
+use crate::accounts::Accounts;
 use crate::bus::Bus;
 use crate::call::{Call, Caller};
 use crate::faults::{Fate, Faults, Kind};
+pub(crate) use crate::gateway::refusals::denied;
 use crate::gateway::refusals::faulty;
 use crate::http::{ApiRequest, ApiResponse, Upstream};
 use crate::identities::Identities;
+use crate::letters::Letters;
 use crate::permissions::Permissions;
+use crate::queues::Queues;
 use crate::quirks::{self, error::respond};
 use crate::runtime::{Functions, Report};
 use crate::streams::Streams;
-use crate::template::ScheduleSpec;
+use crate::template::{RuleSpec, ScheduleSpec};
 use crate::trail;
 use crate::understand::{self, form, to_path_style, understand};
 use bytes::Bytes;
@@ -100,10 +106,11 @@ pub struct Published {
     pub by: Caller,
 }
 
-/// Records of a stream that were given up.
+/// What was given up: records of a stream, or an event that neither its rule's target nor the queue for its dead letters
+/// would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Dropped {
-    /// The function that failed with them.
+    /// The function that failed with them, or the rule.
     pub function: String,
     /// The ARN of where it was told; none if the mapping names nothing.
     pub destination: Option<String>,
@@ -214,10 +221,18 @@ pub struct Gateway {
     pub journal: Journal,
     /// EventBridge.
     pub bus: Bus,
+    /// Its rules by their names.
+    pub rules: BTreeMap<String, RuleSpec>,
+    /// The accounts beside the lab's own.
+    pub accounts: Accounts,
     /// Lambda.
     pub functions: Functions,
     /// What hands the records of tables' streams to functions.
     pub streams: Streams,
+    /// What hands the messages of queues to functions.
+    pub queues: Queues,
+    /// What puts messages into queues for the lab itself.
+    pub letters: Letters,
     /// What the functions' roles may do.
     pub permissions: Permissions,
     /// The functions' schedules, which wait for somebody to fire them: the lab has no clock.
@@ -261,8 +276,8 @@ impl Gateway {
         to_path_style(&mut request);
         let call = understand(request, &|key| self.identities.whose(key));
         let answer = quirks::correct(&call, &self.moto).await?;
-        // A stream has what is in the table, whoever put it there.
-        self.stream(&call, &answer);
+        // A stream has what is in the table, whoever put it there; so has a queue.
+        self.wake(&call, &answer);
         Ok(answer)
     }
 
@@ -313,7 +328,7 @@ impl Gateway {
     }
 
     async fn carry_out(&self, call: &Call) -> Result<ApiResponse, Broken> {
-        if let Some(refusal) = self.permissions.refuse(call) {
+        if let Some(refusal) = self.permissions.refuse(call, &self.moto, &self.accounts).await {
             return Ok(refusal);
         }
         if call.service == "lambda"
@@ -321,8 +336,10 @@ impl Gateway {
         {
             return Ok(answer);
         }
-        let Fate { wait, kind } = self.faults.fate(call);
+        let Fate { wait, kind, page } = self.faults.fate(call);
         sleep(wait).await;
+        let smaller = page.and_then(|items| pages::smaller(call, items));
+        let call = smaller.as_ref().unwrap_or(call);
         if let Some(answer) = kind.as_ref().and_then(|kind| faulty(call, kind)) {
             return answer;
         }
@@ -331,6 +348,10 @@ impl Gateway {
         }
         if call.service == "events" && call.operation == "PutEvents" {
             return Ok(self.put_events(call));
+        }
+        if call.service == "sts" && call.operation == "AssumeRole" {
+            let answer = self.assume_role(call).await;
+            return if kind == Some(Kind::DropAnswer) { Err(Broken::After(answer)) } else { Ok(answer) };
         }
         let answer = match quirks::correct(call, &self.moto).await {
             Ok(answer) => self.permissions.veil(call, answer),
@@ -351,13 +372,20 @@ impl Gateway {
         if answer.status.is_success() && call.service == "sns" && call.operation == "Publish" {
             self.journal.tell(Happening::Published(Box::new(published(call))));
         }
-        self.stream(call, answer);
+        self.wake(call, answer);
         self.send_event(call, answer, at);
     }
 
-    /// Wakes what waits for the records of the tables that a call wrote to.
-    fn stream(&self, call: &Call, answer: &ApiResponse) {
-        if call.service == "dynamodb" && call.writes && answer.status.is_success() {
+    /// Wakes what waits for the records of the tables, or the messages of the queue, that a call wrote to.
+    fn wake(&self, call: &Call, answer: &ApiResponse) {
+        if !call.writes || !answer.status.is_success() {
+            return;
+        }
+        let fills = call.operation.starts_with("SendMessage") || call.operation.starts_with("ChangeMessageVisibility");
+        if let Some(queue) = call.resource.as_ref().filter(|_| call.service == "sqs" && fills) {
+            self.queues.written(queue);
+        }
+        if call.service == "dynamodb" {
             let body: Value = serde_json::from_slice(&call.request.body).unwrap_or_default();
             for table in understand::tables(&body) {
                 self.streams.written(&table);

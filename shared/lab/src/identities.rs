@@ -10,17 +10,40 @@ use std::sync::{PoisonError, RwLock};
 /// Keys that it never saw are users of the lab's account, so that any key in an AWS CLI's configuration works; a key of
 /// twelve digits is a user of the account with that id.
 #[derive(Debug, Default)]
-pub struct Identities(RwLock<HashMap<String, Caller>>);
+pub struct Identities {
+    callers: RwLock<HashMap<String, Caller>>,
+    /// With which key a role's was asked for.
+    sources: RwLock<HashMap<String, String>>,
+}
 
 impl Identities {
     /// Makes a key known.
     pub fn add(&self, access_key: &str, caller: Caller) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(access_key.to_owned(), caller);
+        self.callers.write().unwrap_or_else(PoisonError::into_inner).insert(access_key.to_owned(), caller);
+    }
+
+    /// A key was given to whoever has the key `source`.
+    pub fn handed_on(&self, access_key: &str, source: &str) {
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        sources.insert(access_key.to_owned(), source.to_owned());
+    }
+
+    /// Whether a key is this one, or was given to whoever has it.
+    pub fn comes_from(&self, access_key: &str, source: &str) -> bool {
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let mut key = Some(access_key);
+        while let Some(one) = key {
+            if one == source {
+                return true;
+            }
+            key = sources.get(one).map(String::as_str);
+        }
+        false
     }
 
     /// Whose key this is.
     pub fn whose(&self, access_key: &str) -> Caller {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(access_key).cloned();
+        let known = self.callers.read().unwrap_or_else(PoisonError::into_inner).get(access_key).cloned();
         known.unwrap_or_else(|| {
             let account = access_key.len() == 12 && access_key.bytes().all(|b| b.is_ascii_digit());
             Caller::User {
@@ -31,9 +54,9 @@ impl Identities {
         })
     }
 
-    /// Learns the keys that IAM and STS hand out.
+    /// Learns the keys that IAM hands out.
     pub fn learn(&self, call: &Call, response: &ApiResponse) {
-        if !response.status.is_success() || !matches!(call.operation.as_str(), "CreateAccessKey" | "AssumeRole") {
+        if !response.status.is_success() || call.operation != "CreateAccessKey" {
             return;
         }
         let Some(document) =
@@ -51,22 +74,6 @@ impl Identities {
         let (Some(access_key), account) = (text("AccessKeyId"), call.account.clone()) else { return };
         if let Some(name) = text("UserName") {
             self.add(&access_key, Caller::User { account, name, access_key: access_key.clone() });
-        } else if let Some(arn) = text("Arn") {
-            let mut parts = arn.split([':', '/']).skip(4);
-            let (account, role, session) = (parts.next(), parts.nth(1), parts.next());
-            if let (Some(account), Some(role), Some(session)) = (account, role, session) {
-                let owned = |text: &str| text.to_owned();
-                let access_key_id = access_key.clone();
-                self.add(
-                    &access_key,
-                    Caller::Role {
-                        account: owned(account),
-                        role: owned(role),
-                        session: owned(session),
-                        access_key: access_key_id,
-                    },
-                );
-            }
         }
     }
 }
@@ -103,9 +110,17 @@ mod tests {
         let body = "<R><AccessKey><UserName>alice</UserName><AccessKeyId>AKIAALICE</AccessKeyId></AccessKey></R>";
         identities.learn(&call("CreateAccessKey"), &ApiResponse::new(StatusCode::OK, body));
         assert_eq!(identities.whose("AKIAALICE").arn(), "arn:aws:iam::111122223333:user/alice");
-        let body = "<R><Credentials><AccessKeyId>ASIAX</AccessKeyId></Credentials><AssumedRoleUser>\
-                    <Arn>arn:aws:sts::444455556666:assumed-role/audit/bob</Arn></AssumedRoleUser></R>";
-        identities.learn(&call("AssumeRole"), &ApiResponse::new(StatusCode::OK, body));
-        assert_eq!(identities.whose("ASIAX").arn(), "arn:aws:sts::444455556666:assumed-role/audit/bob");
+    }
+
+    #[test]
+    fn a_key_comes_from_all_through_whom_it_was_had() {
+        let identities = Identities::default();
+        identities.handed_on("ASIAB", "ASIAA");
+        identities.handed_on("ASIAC", "ASIAB");
+        for (key, source, expected) in
+            [("ASIAC", "ASIAA", true), ("ASIAC", "ASIAC", true), ("ASIAA", "ASIAC", false), ("ASIAX", "ASIAA", false)]
+        {
+            assert_eq!(identities.comes_from(key, source), expected, "{key} {source}");
+        }
     }
 }

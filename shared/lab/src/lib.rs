@@ -12,6 +12,7 @@
 //! Invariants: everything listens on loopback only; whatever the lab starts ends with it, also if it is killed; state is
 //! in moto alone; where moto differs from AWS, a named quirk says so ([`quirks::QUIRKS`]).
 
+pub mod accounts;
 pub mod bus;
 pub mod call;
 pub mod client;
@@ -21,12 +22,16 @@ pub mod gateway;
 pub mod http;
 pub mod identities;
 pub mod idle;
+pub mod letters;
 pub mod moto;
 pub mod permissions;
+pub mod policies;
 pub mod programs;
 pub mod python;
+pub mod queues;
 pub mod quirks;
 pub mod runtime;
+mod sources;
 pub mod streams;
 pub mod template;
 pub mod trail;
@@ -34,16 +39,20 @@ pub mod understand;
 
 pub use crate::client::Client;
 
+use crate::accounts::Accounts;
+pub use crate::accounts::Member;
 use crate::bus::Bus;
 use crate::faults::Fault;
 use crate::gateway::{Dropped, Gateway, Happened, Happening, Journal, Published};
 use crate::http::Upstream;
 use crate::identities::Identities;
+use crate::letters::{Letter, Letters};
 use crate::moto::Moto;
 use crate::permissions::Permissions;
+use crate::queues::Queues;
 use crate::runtime::{Config, Functions, Program, Report};
 use crate::streams::Streams;
-use crate::template::{FunctionSpec, Template, World};
+use crate::template::{Template, World};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -136,6 +145,7 @@ impl Lab {
                 // Without a reservation, Lambda's own limit for a new account.
                 concurrency: spec.reserved_concurrency.map_or(10, |reserved| reserved as usize),
                 retries: spec.max_retries,
+                on_failure: spec.on_failure.clone().filter(|arn| arn.contains(":sqs:")),
             });
         }
         let upstream = Upstream::new(moto.address());
@@ -143,12 +153,20 @@ impl Lab {
         let deployed = || template.functions.iter().filter(|spec| options.programs.contains_key(&spec.code_dir));
         let schedules = deployed().flat_map(|spec| spec.schedules.clone()).collect();
         let permissions = Permissions::of(&template);
-        let mut mappings = Vec::new();
+        let (mut mappings, mut sources, mut rules) = (Vec::new(), Vec::new(), BTreeMap::new());
         for spec in deployed() {
-            readable(spec, &permissions)?;
+            sources::check(spec, &template, &permissions)?;
             mappings.extend(spec.mappings.iter().map(|mapping| (spec.code_dir.clone(), mapping.clone())));
+            sources.extend(spec.queues.iter().map(|queue| (spec.code_dir.clone(), queue.clone())));
+            rules.extend(spec.rules.iter().map(|rule| (rule.name.clone(), rule.clone())));
         }
         let streams = Streams::start(mappings, &upstream, &functions, &journal)?;
+        let [again, _] = options.retry_after;
+        let queues = Queues::start(sources, &upstream, &functions, again);
+        let letters = Letters::new(&upstream);
+        functions.tell_failures(letters.clone());
+        let organization = world.parameters.get("OrganizationId").filter(|id| !id.is_empty());
+        let accounts = Accounts::hub(organization.map(String::as_str), &template);
         let region = world.region.clone();
         let gateway = Arc::new(Gateway {
             moto: upstream,
@@ -156,18 +174,50 @@ impl Lab {
             faults,
             journal,
             bus,
+            rules,
+            accounts,
             functions,
             streams,
+            queues,
+            letters,
             permissions,
             schedules,
             region,
         });
-        deploy::deploy(&gateway, &template).await?;
+        deploy::deploy(&gateway, &template, &world.account, &world.region).await?;
         for fault in options.faults {
             gateway.faults.add(fault);
         }
         let server = Arc::clone(&gateway).serve(listener);
         Ok(Self { gateway, template, moto: Some(moto), log, address, server })
+    }
+
+    /// Opens another account of the lab, or other regions of the lab's own, and deploys a stack set's template there: its
+    /// roles, its rules that forward events to the hub, its queues. Calls in it are signed with its number as access key
+    /// ([`Lab::client`]). The lab's own account is in the organization that the parameter `OrganizationId` names.
+    ///
+    /// ```text
+    /// lab.open_account(&Member { account: "444455556666".to_owned(), organization: "o-a1b2c3d4e5".to_owned(), ... }).await?;
+    /// let alice = lab.client("444455556666", "eu-west-1");
+    /// ```
+    pub async fn open_account(&self, member: &Member) -> Result<(), String> {
+        let (gateway, account) = (&self.gateway, member.account.as_str());
+        gateway.accounts.join(account, &member.organization);
+        for region in &member.regions {
+            let world = World {
+                account: account.to_owned(),
+                region: region.clone(),
+                stack: "StackSet-suture-member".to_owned(),
+                parameters: member.parameters.clone(),
+                ..World::default()
+            };
+            let template = Template::read(&member.template, &world)?;
+            gateway.permissions.add(&template);
+            gateway.accounts.deployed(account, region, &template)?;
+            deploy::roles(gateway, &template, account).await?;
+            deploy::deploy(gateway, &template, account, region).await?;
+        }
+        Ok(())
     }
 
     /// Makes AWS reachable at another address of this machine too, on the same port: that of Docker's bridge, for the
@@ -210,11 +260,19 @@ impl Lab {
         self.gateway.journal.dropped()
     }
 
-    /// Waits until no function runs or is to run again, and no record waits in a stream: whatever was done before has come
-    /// to its end. Fails if that takes longer than `patience`.
+    /// Waits until no function runs or is to run again, no record waits in a stream, and no message in a queue that a
+    /// function takes it from: whatever was done before has come to its end. Fails if that takes longer than `patience`.
     pub async fn settled(&self, patience: Duration) -> Result<(), String> {
         let idle = self.gateway.functions.idle();
         let told = |_| format!("after {patience:?} {} things are still under way", idle.busy());
+        tokio::time::timeout(patience, idle.settled()).await.map_err(told)
+    }
+
+    /// Waits until no message waits in a queue that a function takes it from, or is in its hands, whatever else is under
+    /// way. Fails if that takes longer than `patience`.
+    pub async fn queues_settled(&self, patience: Duration) -> Result<(), String> {
+        let idle = self.gateway.queues.idle();
+        let told = |_| format!("after {patience:?} {} things are still under way in the queues", idle.busy());
         tokio::time::timeout(patience, idle.settled()).await.map_err(told)
     }
 
@@ -226,6 +284,11 @@ impl Lab {
     /// A client whose calls nobody sees: no journal, no event. For what was there before.
     pub fn quiet_client(&self, region: &str) -> Client {
         Client::past(Arc::clone(&self.gateway), region)
+    }
+
+    /// The same for somebody of another account.
+    pub fn quiet_client_in(&self, account: &str, region: &str) -> Client {
+        Client::past_in(Arc::clone(&self.gateway), account, region)
     }
 
     /// Invokes a function with JSON and waits for its report.
@@ -270,6 +333,16 @@ impl Lab {
     pub async fn imported_findings(&self, region: &str) -> Result<Vec<serde_json::Value>, String> {
         let answer = self.wish("securityhub/imported", serde_json::json!({ "region": region })).await?;
         Ok(answer.get("findings").and_then(serde_json::Value::as_array).cloned().unwrap_or_default())
+    }
+
+    /// The messages of the hub's queues that no function takes them from: dead letters. Reading them leaves them there.
+    pub async fn dead_letters(&self) -> Result<Vec<Letter>, String> {
+        self.gateway.dead_letters().await
+    }
+
+    /// All messages of all queues of an account and region. Reading them leaves them there.
+    pub async fn letters(&self, account: &str, region: &str) -> Result<Vec<Letter>, String> {
+        self.gateway.letters_in(account, region).await
     }
 
     async fn remembered(&self, what: &str, region: &str) -> Result<Vec<serde_json::Value>, String> {
@@ -320,24 +393,6 @@ impl Lab {
             let _ = std::fs::remove_file(&self.log);
         }
     }
-}
-
-/// Fails as Lambda does when a mapping is made whose function's role may not read its stream.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html>
-fn readable(spec: &FunctionSpec, permissions: &Permissions) -> Result<(), String> {
-    for mapping in &spec.mappings {
-        for action in ["DescribeStream", "GetRecords", "GetShardIterator"] {
-            let action = format!("dynamodb:{action}");
-            if !permissions.allow(&spec.role_name, &action, &mapping.stream) {
-                let (role, stream) = (&spec.role_name, &mapping.stream);
-                return Err(format!(
-                    "{}: Lambda would refuse its mapping of {stream}: its role {role} may not {action}; allow it that",
-                    spec.logical_id
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What every function finds in its environment. Nothing of ours: the functions must not see the real AWS.

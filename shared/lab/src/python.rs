@@ -8,8 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
 
-/// What is installed, with the hashes of every file that may be.
-const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
+/// Packages of Python's, for an environment of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Packages {
+    /// A requirements file of pip's, with the hashes of every file that may be installed.
+    pub requirements: &'static str,
+    /// What is told while they are installed.
+    pub installing: &'static str,
+}
+
+/// The lab's.
+const LAB: Packages = Packages {
+    requirements: include_str!("../python/requirements.txt"),
+    installing: "installing moto, boto3 and AWS's runtime client for Python (once, about 130 MB)",
+};
 
 /// Names another interpreter than `python3`.
 const OVERRIDE: &str = "SUTURE_PYTHON";
@@ -103,8 +115,17 @@ fn target_of(program: &Path) -> Option<PathBuf> {
 /// The lab's Python under `dir`: the one there, or a new one, which takes some ten seconds and the network. Made from
 /// `python3`, or from the interpreter that `SUTURE_PYTHON` names. Says through `progress` what takes time.
 pub async fn environment(dir: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<Python, Error> {
+    environment_with(LAB, dir, progress).await
+}
+
+/// The same with other packages than the lab's.
+pub async fn environment_with(
+    packages: Packages,
+    dir: &Path,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<Python, Error> {
     let named = std::env::var_os(OVERRIDE).filter(|name| !name.is_empty());
-    environment_from(named.as_deref(), dir, progress).await
+    made_from(packages, named.as_deref(), dir, progress).await
 }
 
 /// As [`environment`], made from this interpreter whatever `SUTURE_PYTHON` says; none means `python3`.
@@ -113,7 +134,16 @@ pub async fn environment_from(
     dir: &Path,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Python, Error> {
-    let root = dir.join(folder_name(REQUIREMENTS, named));
+    made_from(LAB, named, dir, progress).await
+}
+
+async fn made_from(
+    packages: Packages,
+    named: Option<&OsStr>,
+    dir: &Path,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<Python, Error> {
+    let root = dir.join(folder_name(packages.requirements, named));
     if is_good(&root) {
         return Ok(Python::at(root));
     }
@@ -122,7 +152,7 @@ pub async fn environment_from(
     tokio::fs::create_dir_all(dir).await.map_err(|error| unwritable(dir, &error))?;
     let lock = lock(dir, progress).await.map_err(|error| unwritable(dir, &error))?;
     if !is_good(&root) {
-        make(named, dir, &root, progress).await?;
+        make(packages, named, dir, &root, progress).await?;
     }
     drop(lock);
     Ok(Python::at(root))
@@ -169,7 +199,13 @@ async fn lock(dir: &Path, progress: &(dyn Fn(&str) + Sync)) -> io::Result<File> 
 
 /// Makes the environment under another name and renames it when it is whole, so that an installation that was killed is
 /// never taken for one that was finished. The caller holds the lock.
-async fn make(named: Option<&OsStr>, dir: &Path, root: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), Error> {
+async fn make(
+    packages: Packages,
+    named: Option<&OsStr>,
+    dir: &Path,
+    root: &Path,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<(), Error> {
     let base = find(named).await?;
     discard_leftovers(dir).await;
 
@@ -177,7 +213,7 @@ async fn make(named: Option<&OsStr>, dir: &Path, root: &Path, progress: &(dyn Fn
     // This process's id: pip outlives a lab that is killed outright, and must not write into its successor's folder.
     let partial = dir.join(format!("partial-{}", std::process::id()));
     let log = dir.join("python-install.log");
-    let done = fill(&base, &partial, &log, progress).await;
+    let done = fill(packages, &base, &partial, &log, progress).await;
     let done = match done {
         Ok(()) => settle(&partial, root).await.map_err(|error| unwritable(dir, &error)),
         failed => failed,
@@ -200,7 +236,13 @@ async fn discard_leftovers(dir: &Path) {
 }
 
 /// The environment and its packages.
-async fn fill(base: &OsStr, partial: &Path, log: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), Error> {
+async fn fill(
+    packages: Packages,
+    base: &OsStr,
+    partial: &Path,
+    log: &Path,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<(), Error> {
     let mut venv = isolated(base);
     venv.args(["-m", "venv"]).arg(partial);
     if !logged(venv, log).await.map_err(|error| unwritable(log, &error))? {
@@ -208,8 +250,8 @@ async fn fill(base: &OsStr, partial: &Path, log: &Path, progress: &(dyn Fn(&str)
     }
 
     let requirements = partial.join("requirements.txt");
-    tokio::fs::write(&requirements, REQUIREMENTS).await.map_err(|error| unwritable(partial, &error))?;
-    progress("installing moto, boto3 and AWS's runtime client for Python (once, about 130 MB)");
+    tokio::fs::write(&requirements, packages.requirements).await.map_err(|error| unwritable(partial, &error))?;
+    progress(packages.installing);
     let mut pip = isolated(interpreter_of(partial).as_os_str());
     pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-input"])
         .args(["--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off", "--requirement"])
@@ -388,9 +430,10 @@ mod tests {
 
     #[test]
     fn the_list_is_pinned_by_hash_and_names_no_index() {
-        assert!(REQUIREMENTS.contains("moto==5.2.5") && REQUIREMENTS.contains("awslambdaric==4."));
-        assert!(!REQUIREMENTS.contains("://") && !REQUIREMENTS.contains("--index") && !REQUIREMENTS.contains("--find"));
-        let pins = REQUIREMENTS.lines().filter(|line| line.contains("==") && !line.starts_with(['#', ' ']));
+        let list = LAB.requirements;
+        assert!(list.contains("moto==5.2.5") && list.contains("awslambdaric==4."));
+        assert!(!list.contains("://") && !list.contains("--index") && !list.contains("--find"));
+        let pins = list.lines().filter(|line| line.contains("==") && !line.starts_with(['#', ' ']));
         assert!(pins.clone().count() > 20);
         assert!(pins.clone().all(|pin| pin.ends_with('\\')), "each pin goes on with its hashes");
     }

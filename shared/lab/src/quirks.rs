@@ -16,6 +16,7 @@ mod iam;
 mod kms;
 mod lock;
 pub mod policy;
+mod queues;
 mod records;
 mod services;
 mod settings;
@@ -45,6 +46,7 @@ pub(crate) const CORRECTIONS: &[(&str, &str)] = &[
     ("lab_paging", include_str!("../python/corrections/paging.py")),
     ("lab_s3", include_str!("../python/corrections/s3.py")),
     ("lab_securityhub", include_str!("../python/corrections/securityhub.py")),
+    ("lab_sqs", include_str!("../python/corrections/sqs.py")),
     ("lab_streams", include_str!("../python/corrections/streams.py")),
 ];
 
@@ -84,6 +86,8 @@ enum Act {
     Answer(for<'a> fn(&'a Scene<'a>, ApiResponse) -> Later<'a, ApiResponse>),
     /// Is made right inside of moto, by `python/corrections/<name>.py`.
     Inside(&'static str),
+    /// Is made right by the gateway, which knows whose a key is.
+    Gateway,
 }
 
 /// What a quirk will have decided, once moto has told it what it must know.
@@ -148,6 +152,9 @@ pub static QUIRKS: &[Quirk] = &[
     records::FINDINGS,
     records::IMPORTED,
     streams::RECORDS,
+    queues::NOTHING_LOST,
+    queues::REDELIVERY,
+    queues::ROLES,
     services::NOT_IMPLEMENTED,
     services::REQUEST_ID,
 ];

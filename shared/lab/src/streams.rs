@@ -9,11 +9,11 @@ use crate::call::ACCOUNT;
 use crate::gateway::{Dropped, Happening, Journal};
 use crate::http::{ApiRequest, Upstream};
 use crate::idle::{Busy, Idle};
+use crate::letters::Letters;
 use crate::runtime::{Functions, Report};
 use crate::template::MappingSpec;
 use bytes::Bytes;
 use http::Method;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -213,28 +213,11 @@ impl Worker {
         });
         if let Some(queue) = spec.on_failure.as_deref().filter(|arn| arn.contains(":sqs:")) {
             // A destination that is not there is told by what comes next, and nobody else could be told.
-            let _ = self.moto.send(send_message(queue, &message.to_string())).await;
+            let _ = Letters::new(&self.moto).send(queue, &message.to_string(), &[]).await;
         }
         let (function, destination) = (self.function.clone(), spec.on_failure.clone());
         self.journal.tell(Happening::Dropped(Box::new(Dropped { function, destination, message })));
     }
-}
-
-/// SQS's `SendMessage` to a queue by its ARN.
-fn send_message(queue: &str, message: &str) -> ApiRequest {
-    let mut parts = queue.split(':').skip(3);
-    let (region, account, name) =
-        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let url = format!("https://sqs.{region}.amazonaws.com/{account}/{name}");
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let body =
-        format!("Action=SendMessage&Version=2012-11-05&QueueUrl={}&MessageBody={}", encoded(&url), encoded(message));
-    let scope = format!("AWS4-HMAC-SHA256 Credential=lab/20260101/{region}/sqs/aws4_request, Signature=0");
-    ApiRequest::new(Method::POST, "/")
-        .header("authorization", &scope)
-        .header("x-moto-account-id", account)
-        .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
-        .body(body)
 }
 
 fn sequence_number(record: &Value) -> Option<&str> {

@@ -3,14 +3,22 @@
 //!
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html>
 
+mod forwards;
 mod mappings;
+mod queues;
 mod resolve;
 mod resources;
+mod roles;
+mod whole;
 pub mod yaml;
 
+pub use forwards::ForwardSpec;
 pub use mappings::MappingSpec;
+pub use queues::QueueSpec;
 pub(crate) use resolve::STREAM;
 pub use resources::ResourceSpec;
+pub use roles::RoleSpec;
+pub use whole::whole;
 
 use resolve::Resolver;
 use serde_json::{Map, Value};
@@ -53,6 +61,12 @@ pub struct Template {
     /// What else the lab deploys: tables, buckets, topics, queues, keys and what belongs to them, in the order of their
     /// logical ids.
     pub resources: Vec<ResourceSpec>,
+    /// Every role that the template spells out, in the order of their logical ids.
+    pub roles: Vec<RoleSpec>,
+    /// The rules that send events on to another bus.
+    pub forwards: Vec<ForwardSpec>,
+    /// The statements of the policies on the default bus: who may put events on it.
+    pub bus_policy: Vec<Value>,
 }
 
 /// One function, as it would be deployed.
@@ -82,6 +96,10 @@ pub struct FunctionSpec {
     pub schedules: Vec<ScheduleSpec>,
     /// The enabled mappings that hand it the records of a table's stream.
     pub mappings: Vec<MappingSpec>,
+    /// The enabled event sources that hand it the messages of a queue.
+    pub queues: Vec<QueueSpec>,
+    /// The ARN of where Lambda tells what it failed with, when the caller did not wait and every try has failed.
+    pub on_failure: Option<String>,
     /// The statements of the policies that its role spells out, resolved.
     pub permissions: Vec<Value>,
     /// How often Lambda calls again after an error, when the caller does not wait. Lambda's default is 2.
@@ -96,6 +114,10 @@ pub struct RuleSpec {
     pub name: String,
     /// Its event pattern.
     pub pattern: Value,
+    /// The ARN of the queue for events that could not be handed to the function.
+    pub dead_letters: Option<String>,
+    /// Whether the function lets the rule invoke it: SAM sees to that, a rule by itself needs a permission.
+    pub permitted: bool,
 }
 
 /// One schedule: an EventBridge rule with an expression instead of a pattern, or one of EventBridge Scheduler's.
@@ -127,6 +149,8 @@ impl Template {
         let resolver = Resolver::new(&document, world)?;
         let globals = document.pointer("/Globals/Function").cloned().unwrap_or_else(|| Value::Object(Map::new()));
         let resources = resources::read(&resolver)?;
+        let (roles, forwards) = (roles::read(&resolver)?, forwards::read(&resolver)?);
+        let bus_policy = forwards::bus_policy(&resolver)?;
         let mut functions = Vec::new();
         for (logical_id, resource) in resolver.resources() {
             if !is_function(resource) || !resolver.exists(logical_id)? {
@@ -137,7 +161,7 @@ impl Template {
                 Function { logical_id, resource, properties: merged(&globals, &own), resolver: &resolver }.spec()?,
             );
         }
-        Ok(Self { functions, resources })
+        Ok(Self { functions, resources, roles, forwards, bus_policy })
     }
 }
 
@@ -193,6 +217,8 @@ impl Function<'_> {
             rules: self.rules()?,
             schedules: self.schedules()?,
             mappings: self.mappings()?,
+            queues: self.queues()?,
+            on_failure: self.text("/EventInvokeConfig/DestinationConfig/OnFailure/Destination")?,
             permissions: self.permissions()?,
             max_retries: self.number("/EventInvokeConfig/MaximumRetryAttempts")?.unwrap_or(2),
         })
@@ -259,7 +285,7 @@ impl Function<'_> {
             let place = format!("{}.Events.{name}", self.logical_id);
             let event = event.get("Properties").cloned().unwrap_or_default();
             let fallback = format!("{}-{}{name}", self.resolver.world.stack, self.logical_id);
-            rules.extend(self.rule(&event, ["RuleName", "Pattern"], fallback, &place)?);
+            rules.extend(self.rule(&event, ["RuleName", "Pattern"], &event, fallback, &place)?);
         }
         let own = self.resolver.arn(self.logical_id, &self.place(""))?;
         for (name, resource) in self.resolver.resources() {
@@ -270,11 +296,17 @@ impl Function<'_> {
             let properties = resource.get("Properties").cloned().unwrap_or_default();
             let Some(Value::Array(targets)) = properties.get("Targets") else { continue };
             let place = format!("{name}.Targets");
-            let arns = targets.iter().filter_map(|target| target.get("Arn"));
-            let arns: Vec<_> = arns.map(|arn| self.resolver.resolve(arn, &place)).collect::<Result<_, _>>()?;
-            if arns.into_iter().flatten().any(|arn| arn.as_str() == Some(&own)) {
+            for target in targets {
+                let Some(arn) = target.get("Arn") else { continue };
+                if self.resolver.resolve(arn, &place)?.as_ref().and_then(Value::as_str) != Some(&own) {
+                    continue;
+                }
                 let fallback = format!("{}-{name}", self.resolver.world.stack);
-                rules.extend(self.rule(&properties, ["Name", "EventPattern"], fallback, name)?);
+                let rule = self.rule(&properties, ["Name", "EventPattern"], target, fallback, name)?;
+                if let Some(mut rule) = rule {
+                    rule.permitted = self.permits(&rule.name)?;
+                    rules.push(rule);
+                }
             }
         }
         Ok(rules)
@@ -356,11 +388,38 @@ impl Function<'_> {
         Ok(Some(ScheduleSpec { name, function: self.code_dir()?, expression, scheduler, input }))
     }
 
-    /// None if the rule is switched off or is a schedule.
+    /// Whether one of the template's permissions lets EventBridge's rule of this name invoke the function.
+    /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-lambda-permissions>
+    fn permits(&self, rule: &str) -> Result<bool, String> {
+        let world = self.resolver.world;
+        let rule = format!("arn:{}:events:{}:{}:rule/{rule}", world.partition, world.region, world.account);
+        let own = [self.resolver.arn(self.logical_id, &self.place(""))?, self.resolver.name(self.logical_id, "")?];
+        for (name, resource) in self.resolver.resources() {
+            let kind = resource.get("Type").and_then(Value::as_str);
+            if kind != Some("AWS::Lambda::Permission") || !self.resolver.exists(name)? {
+                continue;
+            }
+            let properties = resource.get("Properties").cloned().unwrap_or_default();
+            let properties = self.resolver.resolve(&properties, name)?.unwrap_or_default();
+            let text = |field: &str| properties.get(field).and_then(Value::as_str);
+            if text("Principal") == Some("events.amazonaws.com")
+                && text("Action") == Some("lambda:InvokeFunction")
+                && text("FunctionName").is_some_and(|of| own.iter().any(|own| own == of))
+                && text("SourceArn").is_none_or(|arn| crate::quirks::wildcard(arn, &rule))
+                && text("SourceAccount").is_none_or(|account| account == world.account)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// None if the rule is switched off or is a schedule. `target` is where its queue for dead letters stands.
     fn rule(
         &self,
         rule: &Value,
         [name, pattern]: [&str; 2],
+        target: &Value,
         fallback: String,
         at: &str,
     ) -> Result<Option<RuleSpec>, String> {
@@ -375,7 +434,11 @@ impl Function<'_> {
         let pattern =
             field(pattern)?.ok_or_else(|| format!("{at} has neither a {pattern} nor a schedule; give it one"))?;
         let name = field(name)?.map(|name| resolve::text(&name, at)).transpose()?.unwrap_or(fallback);
-        Ok(Some(RuleSpec { name, pattern }))
+        let dead_letters = match target.pointer("/DeadLetterConfig/Arn") {
+            Some(arn) => self.resolver.resolve(arn, at)?.map(|arn| resolve::text(&arn, at)).transpose()?,
+            None => None,
+        };
+        Ok(Some(RuleSpec { name, pattern, dead_letters, permitted: true }))
     }
 }
 

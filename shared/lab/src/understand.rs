@@ -220,6 +220,7 @@ fn named(service: &str, request: &ApiRequest) -> Option<String> {
         "dynamodb" => return table(request),
         "sns" => &["TopicArn", "TargetArn"],
         "sqs" => &["QueueUrl"],
+        "sts" => &["RoleArn"],
         _ => return None,
     };
     if request.headers.contains_key("x-amz-target") {

@@ -122,6 +122,7 @@ Resources:
                 Action: [dynamodb:DescribeStream, dynamodb:GetRecords, dynamodb:GetShardIterator]
                 Resource: !GetAtt Table.StreamArn
               - {Effect: Allow, Action: dynamodb:GetItem, Resource: !GetAtt Table.Arn}
+              - {Effect: Allow, Action: [kms:Decrypt, kms:GenerateDataKey], Resource: !GetAtt Key.Arn}
               - {Effect: Allow, Action: s3:PutObject, Resource: !Sub "${Evidence.Arn}/*"}
               - {Effect: Allow, Action: s3:GetObject, Resource: !Sub "${Evidence.Arn}/readable/*"}
   Recorder:

@@ -69,6 +69,7 @@ async fn lab() -> Lab {
         environment: BTreeMap::new(),
         concurrency: 2,
         retries: 1,
+        on_failure: None,
     });
     lab
 }
@@ -358,6 +359,9 @@ async fn keys_that_iam_and_sts_hand_out_are_known() {
     let whoami =
         async |key: &str| found(&form(&lab, key, "sts", "Action=GetCallerIdentity&Version=2011-06-15").await, "Arn");
     assert_eq!(whoami(&carol).await, "arn:aws:iam::111122223333:user/carol");
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]}"#;
+    let role = [("RoleName", "audit"), ("AssumeRolePolicyDocument", trust)];
+    lab.client("admin", "us-east-1").must_query("iam", "CreateRole", &role).await.unwrap();
     let assume = "Action=AssumeRole&Version=2011-06-15&RoleSessionName=bob\
                   &RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Faudit";
     let bob = found(&form(&lab, &carol, "sts", assume).await, "AccessKeyId");

@@ -140,6 +140,7 @@ async fn config() -> Config {
         environment: BTreeMap::from([("SUTURE_MODE".to_owned(), "plan".to_owned())]),
         concurrency: 2,
         retries: 2,
+        on_failure: None,
     }
 }
 

@@ -104,6 +104,11 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// Actions that a call may need besides its own, for what it brings along: the tags of what it makes, the key of what it
+/// reads or writes. AWS's message tells when it is one of them that is not allowed.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html>
+const ALONG: [&str; 3] = ["ec2:CreateTags", "kms:Decrypt", "kms:GenerateDataKey"];
+
 /// A call to AWS, for the messages of its faults.
 #[derive(Clone, Copy)]
 pub struct Attempt<'a> {
@@ -170,14 +175,18 @@ impl Attempt<'_> {
                 "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "UnauthorizedOperation" | "Forbidden",
                 _,
             )
-            | (_, Some(403)) => Fault::Denied {
-                action: self.action,
-                resource: self.resource.to_string(),
-                by: DeniedBy::read(match error {
+            | (_, Some(403)) => {
+                let message = match error {
                     SdkError::ServiceError(service) => service.err().message().unwrap_or_default(),
                     _ => "",
-                }),
-            },
+                };
+                let along = ALONG.into_iter().find(|action| message.contains(&format!("to perform: {action} ")));
+                Fault::Denied {
+                    action: along.unwrap_or(self.action),
+                    resource: self.resource.to_string(),
+                    by: DeniedBy::read(message),
+                }
+            }
             // A 409 with a code of its own is a rule that stands, and no race (S3's InvalidBucketState).
             ("", Some(409)) => Fault::Conflict(said("somebody else is changing it at this moment")),
             (_, Some(status @ (429 | 503))) => Fault::Retry(said(&format!("AWS answered {status}"))),
@@ -289,6 +298,20 @@ mod tests {
         for (message, expected) in cases {
             let Fault::Denied { action, by, .. } = answered(403, "AccessDenied", message) else { panic!("{message}") };
             assert_eq!((action, by), ("s3:PutBucketPublicAccessBlock", expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_a_call_brings_along_is_named_if_it_is_that_which_is_denied() {
+        for (message, expected) in [
+            ("User: x is not authorized to perform: ec2:CreateTags on resource: y because no", "ec2:CreateTags"),
+            ("User: x is not authorized to perform: kms:GenerateDataKey on resource: y", "kms:GenerateDataKey"),
+            // Nothing of AWS's text but what we know by heart.
+            ("User: x is not authorized to perform: evil:Thing on resource: y", "s3:PutBucketPublicAccessBlock"),
+            ("User: x is not authorized to perform: ec2:CreateTagsAndMore on z", "s3:PutBucketPublicAccessBlock"),
+        ] {
+            let Fault::Denied { action, .. } = answered(403, "AccessDenied", message) else { panic!("{message}") };
+            assert_eq!(action, expected, "{message}");
         }
     }
 

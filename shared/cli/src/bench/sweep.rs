@@ -80,7 +80,7 @@ struct Measured {
 struct Handed {
     resources: &'static str,
     count: usize,
-    handed_over: u64,
+    parts: u64,
     /// From the schedule's time to the last answer.
     seconds: f64,
     invocations: usize,
@@ -178,7 +178,7 @@ async fn by_schedule(kind: &Kind, count: usize, programs: BTreeMap<String, Progr
     Ok(Handed {
         resources: kind.resources,
         count,
-        handed_over: first.get("handed_over").and_then(Value::as_u64).unwrap_or_default(),
+        parts: first.get("handed_over").and_then(Value::as_u64).unwrap_or_default(),
         seconds,
         invocations: ours.len(),
         billed_seconds: ours.iter().map(|report| report.duration.as_secs_f64()).sum(),
@@ -242,7 +242,7 @@ fn handed_json(handed: &Handed) -> Value {
     json!({
         "resources": handed.resources,
         "count": handed.count,
-        "handed_over": handed.handed_over,
+        "handed_over": handed.parts,
         "seconds": handed.seconds,
         "invocations": handed.invocations,
         "billed_seconds": handed.billed_seconds,
@@ -270,7 +270,7 @@ fn print_scheduled(all: &[Handed]) {
         table.add_row([
             handed.resources.to_owned(),
             handed.count.to_string(),
-            handed.handed_over.to_string(),
+            handed.parts.to_string(),
             handed.invocations.to_string(),
             format!("{:.1} s", handed.seconds),
             format!("{:.1} s", handed.billed_seconds),

@@ -86,11 +86,10 @@ pub fn find(id: &str) -> Result<&'static Entry, String> {
 /// Lists them.
 pub async fn list(arguments: Listing) -> Result<bool, String> {
     // The modes are a ledger's. Nobody has to have one to read a list.
-    let posture = match arguments.which.is_said() {
-        true => {
-            Some(Session::open(&arguments.which).await?.ledger.deployment().await.map_err(trouble)?.posture.clone())
-        }
-        false => None,
+    let posture = if arguments.which.is_said() {
+        Some(Session::open(&arguments.which).await?.ledger.deployment().await.map_err(trouble)?.posture.clone())
+    } else {
+        None
     };
     if arguments.json {
         let about = |entry: &Entry| {

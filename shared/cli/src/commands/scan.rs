@@ -33,6 +33,7 @@ const AT_ONCE: usize = 4;
 
 /// Look at a whole account: what has drifted, and what a fix would write. Nothing is written.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = "\
 Examples:
   suture scan

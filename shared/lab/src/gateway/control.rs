@@ -3,13 +3,14 @@
 use super::Gateway;
 use crate::call::ACCOUNT;
 use crate::http::{ApiRequest, ApiResponse};
+use crate::letters::Letter;
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What there is, as an unknown path is told.
 const CONTROLS: &str = "the lab has /_lab/faults, /_lab/events, /_lab/schedules/<function>, /_lab/evaluations, \
-                        /_lab/findings, /_lab/published and /_lab/<service>/<what>\n";
+                        /_lab/findings, /_lab/published, /_lab/letters and /_lab/<service>/<what>\n";
 
 impl Gateway {
     /// Answers one of them:
@@ -19,6 +20,7 @@ impl Gateway {
     /// - `/_lab/schedules/<function>`: POST fires the function's schedules;
     /// - `/_lab/evaluations`, `/_lab/findings`: GET lists what AWS Config and Security Hub were told;
     /// - `/_lab/published`: GET lists what was published to topics;
+    /// - `/_lab/letters`: GET lists the messages of queues that no function takes them from: dead letters;
     /// - `/_lab/<service>/<what>`: POST with JSON, as [`Gateway::wish`] takes it.
     pub(super) async fn control(&self, request: &ApiRequest) -> ApiResponse {
         let text =
@@ -59,12 +61,30 @@ impl Gateway {
             (&Method::GET, ["published"]) => {
                 told(serde_json::to_value(self.journal.published()).map_err(|e| e.to_string()))
             }
+            (&Method::GET, ["letters"]) => {
+                told(self.dead_letters().await.and_then(|all| serde_json::to_value(all).map_err(|e| e.to_string())))
+            }
             (&Method::POST, [service, what]) => {
                 let body = serde_json::from_slice(&request.body).unwrap_or_default();
                 told(self.wish(&format!("{service}/{what}"), ACCOUNT, body).await)
             }
             _ => text(StatusCode::NOT_FOUND, CONTROLS.to_owned()),
         }
+    }
+
+    /// The messages of all queues of an account and region, whoever has received them.
+    pub async fn letters_in(&self, account: &str, region: &str) -> Result<Vec<Letter>, String> {
+        let answer = self.wish("sqs/messages", account, json!({ "region": region })).await?;
+        let messages = answer.get("messages").cloned().unwrap_or_default();
+        serde_json::from_value(messages).map_err(|error| error.to_string())
+    }
+
+    /// The messages of the hub's queues that no function takes them from.
+    pub async fn dead_letters(&self) -> Result<Vec<Letter>, String> {
+        let mut letters = self.letters_in(ACCOUNT, &self.region).await?;
+        let sources = self.queues.sources();
+        letters.retain(|letter| !sources.iter().any(|source| source.rsplit(':').next() == Some(&letter.queue)));
+        Ok(letters)
     }
 
     fn add_faults(&self, lines: &str) -> Result<(), String> {
@@ -86,6 +106,7 @@ impl Gateway {
     /// - `ec2/fill` {count, prefix, region?, permissions?}, `ec2/interface` {networkInterfaceId, region?,
     ///   requester_managed?, interface_type?, requester_id?, description?, public_ip?}
     /// - `s3/fill` {count, prefix, region?, open?, policy?, acl?, ownership?}, `s3/buckets` {prefix?, region?}
+    /// - `sqs/messages` {region?}: all messages of all queues
     /// - `config/evaluations`, `securityhub/updates`, `securityhub/imported` {region?}
     pub async fn wish(&self, what: &str, account: &str, mut body: Value) -> Result<Value, String> {
         if body.is_null() {

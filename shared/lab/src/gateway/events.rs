@@ -1,8 +1,10 @@
 //! EventBridge: events that others than CloudTrail send, and schedules.
 
-use super::{Gateway, Happening};
+use super::{Dropped, Gateway, Happening};
+use crate::accounts::Regional;
 use crate::call::{ACCOUNT, Call};
 use crate::http::ApiResponse;
+use crate::letters::Undelivered;
 use crate::quirks::error::respond;
 use crate::runtime::Report;
 use crate::template::ScheduleSpec;
@@ -14,18 +16,93 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 impl Gateway {
-    /// Puts an event on the bus: the functions whose rules match it are invoked. Returns the names of those rules.
+    /// Puts an event on the bus of its account and region. Returns the names of the rules that match it there, and of those
+    /// of the hub if they send it on.
+    ///
+    /// What comes up in the lab's own account, but in another region than the hub's, reaches the hub by itself, as long as
+    /// no template was deployed to that region: without one it would not, in AWS.
     pub fn deliver(&self, event: &Value) -> Vec<String> {
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (account, region) = (text("account"), text("region"));
+        match self.accounts.bus(account, region) {
+            Some(bus) if (account, region) != (ACCOUNT, self.region.as_str()) => self.forward(event, account, &bus),
+            _ if account == ACCOUNT => self.arrive(event),
+            // Nobody has a rule there.
+            _ => Vec::new(),
+        }
+    }
+
+    /// What another account's rules, or the hub's own in another region, make of an event: it comes to the hub as it is.
+    fn forward(&self, event: &Value, account: &str, bus: &Regional) -> Vec<String> {
+        let hub = format!("arn:aws:events:{}:{ACCOUNT}:event-bus/default", self.region);
+        let region = event.get("region").and_then(Value::as_str).unwrap_or_default();
+        let mut rules = Vec::new();
+        for rule in bus.matching(event) {
+            rules.push(rule.name.clone());
+            let may = |role: &str, action: &str, on: &str| self.permissions.allows(account, role, action, on);
+            let arn = format!("arn:aws:events:{region}:{account}:rule/{}", rule.name);
+            match self.accounts.takes((account, &arn), rule, &hub, may) {
+                Ok(()) => rules.extend(self.arrive(event)),
+                Err(refused) => {
+                    self.undelivered(event, [&arn, &rule.bus], rule.dead_letters.clone(), refused.code, refused.why);
+                }
+            }
+        }
+        rules
+    }
+
+    /// An event on the hub's bus: the functions whose rules match it are invoked. Returns the names of those rules.
+    fn arrive(&self, event: &Value) -> Vec<String> {
         let rules = self.bus.matching(event);
         for rule in &rules {
-            self.functions.invoke_async(&rule.target, &rule.name, Bytes::from(event.to_string()));
+            match self.rules.get(&rule.name) {
+                Some(spec) if !spec.permitted => {
+                    let arn = format!("arn:aws:events:{}:{ACCOUNT}:rule/{}", self.region, rule.name);
+                    let target = format!("arn:aws:lambda:{}:{ACCOUNT}:function:{}", self.region, rule.target);
+                    let why = format!("{target} does not let the rule invoke it");
+                    self.undelivered(event, [&arn, &target], spec.dead_letters.clone(), "NO_PERMISSIONS", why);
+                }
+                _ => self.functions.invoke_async(&rule.target, &rule.name, Bytes::from(event.to_string())),
+            }
         }
         rules.into_iter().map(|rule| rule.name.clone()).collect()
     }
 
-    /// The same for an event that is no call: it is told to whoever listens.
+    /// An event that a rule could not hand to its target goes to the queue that the target names; if there is none, or it
+    /// does not take it, it is lost.
+    fn undelivered(
+        &self,
+        event: &Value,
+        [rule, target]: [&str; 2],
+        queue: Option<String>,
+        code: &'static str,
+        why: String,
+    ) {
+        let (letters, journal, busy) = (self.letters.clone(), self.journal.clone(), self.functions.idle().begin());
+        let (event, rule, target) = (event.clone(), rule.to_owned(), target.to_owned());
+        tokio::spawn(async move {
+            let _busy = busy;
+            let (rule, target, why) = (rule.as_str(), target.as_str(), why.as_str());
+            let lost = match &queue {
+                Some(queue) => {
+                    let letter = Undelivered { queue, event: &event, rule, target, code, why };
+                    letters.send_for_rule(&letter).await.is_err()
+                }
+                None => true,
+            };
+            if lost {
+                let dropped = Dropped { function: rule.to_owned(), destination: queue, message: event };
+                journal.tell(Happening::Dropped(Box::new(dropped)));
+            }
+        });
+    }
+
+    /// Puts an event that is no call on the bus of its account and region; one of an account that the lab does not have
+    /// comes to the hub as if it were forwarded. It is told to whoever listens.
     pub fn put_event(&self, event: &Value) -> Vec<String> {
-        let rules = self.deliver(event);
+        let account = event.get("account").and_then(Value::as_str).unwrap_or_default();
+        let known = account == ACCOUNT || self.accounts.is_open(account);
+        let rules = if known { self.deliver(event) } else { self.arrive(event) };
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         self.journal.tell(Happening::Event {
             name: text("/detail-type").unwrap_or_default(),

@@ -70,6 +70,12 @@ fn words(service: &str) -> Words {
     }
 }
 
+/// The status and the code with which a service says that its caller may not.
+pub(crate) fn denied(service: &str) -> (StatusCode, &'static str) {
+    let (status, code) = words(service).denied;
+    (StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN), code)
+}
+
 /// The answer, or its absence, that a fault makes in AWS's stead; none if the call is carried out all the same.
 pub(super) fn faulty(call: &Call, kind: &Kind) -> Option<Result<ApiResponse, Broken>> {
     let words = words(&call.service);
@@ -91,7 +97,7 @@ pub(super) fn faulty(call: &Call, kind: &Kind) -> Option<Result<ApiResponse, Bro
         Kind::Denied => (words.denied, denied("because no identity-based policy allows it")),
         Kind::DeniedByOrganization => (words.denied, denied("with an explicit deny in a service control policy")),
         Kind::Drop => return Some(Err(Broken::Before)),
-        Kind::DropAnswer | Kind::Latency(_) | Kind::Stale => return None,
+        Kind::DropAnswer | Kind::Latency(_) | Kind::Stale | Kind::Page(_) => return None,
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if *kind == Kind::Conflict && call.operation == "TransactWriteItems" {

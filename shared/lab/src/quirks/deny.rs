@@ -3,6 +3,7 @@
 use super::policy::{list, statements};
 use super::{Act, Bucket, Quirk, wildcard};
 use crate::call::Caller;
+use crate::permissions::actions::action;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ pub(super) const POLICY_DENY: Quirk = Quirk {
             if scene.call.caller == Caller::Anonymous {
                 return Ok(None); // the quirk for unsigned calls weighs the whole policy
             }
-            let action = action(&scene.call.operation);
+            let action = action(&format!("s3:{}", scene.call.operation)).to_owned();
             let Some(policy) = scene.policy(bucket).await? else { return Ok(None) };
             if !denies(&policy, &scene.call.caller, &action, &format!("arn:aws:s3:::{bucket}")) {
                 return Ok(None);
@@ -32,27 +33,6 @@ pub(super) const POLICY_DENY: Quirk = Quirk {
         })
     }),
 };
-
-/// The IAM action of an operation, where it is not the operation's own name.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
-fn action(operation: &str) -> String {
-    let action = match operation {
-        "GetPublicAccessBlock" => "GetBucketPublicAccessBlock",
-        "PutPublicAccessBlock" | "DeletePublicAccessBlock" => "PutBucketPublicAccessBlock",
-        "GetBucketEncryption" => "GetEncryptionConfiguration",
-        "PutBucketEncryption" | "DeleteBucketEncryption" => "PutEncryptionConfiguration",
-        "GetBucketLifecycleConfiguration" => "GetLifecycleConfiguration",
-        "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle" => "PutLifecycleConfiguration",
-        "GetBucketReplication" => "GetReplicationConfiguration",
-        "PutBucketReplication" | "DeleteBucketReplication" => "PutReplicationConfiguration",
-        "DeleteBucketTagging" => "PutBucketTagging",
-        "DeleteBucketOwnershipControls" => "PutBucketOwnershipControls",
-        "DeleteBucketCors" => "PutBucketCORS",
-        "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
-        other => other,
-    };
-    format!("s3:{action}")
-}
 
 /// Whether a statement denies this to this caller. A condition is taken as not met: the lab does not weigh them, and most
 /// Denies with one (TLS only, from this network only) are about somebody else.

@@ -7,11 +7,12 @@ use crate::call::{ACCOUNT, Caller};
 use crate::gateway::{Happened, Happening, Journal};
 use crate::identities::Identities;
 use crate::idle::Idle;
+use crate::letters::{Letters, invocation_record};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
@@ -39,6 +40,8 @@ struct World {
     numbers: AtomicU64,
     /// Whether invocations are under way.
     idle: Idle,
+    /// How what failed for good is told.
+    letters: OnceLock<Letters>,
     /// Changes, or closes, when all is to end.
     ended: watch::Receiver<()>,
 }
@@ -95,9 +98,16 @@ impl Functions {
             init_limit,
             numbers: AtomicU64::new(1),
             idle: Idle::default(),
+            letters: OnceLock::new(),
             ended,
         };
         Self { world: Arc::new(world), end: Arc::new(end) }
+    }
+
+    /// What failed for good is told from now on, where a function's configuration says so.
+    pub fn tell_failures(&self, letters: Letters) {
+        // A second time changes nothing.
+        let _ = self.world.letters.set(letters);
     }
 
     /// Adds a function, or gives one a new configuration: its sandboxes end when they are idle, as after a deployment.
@@ -203,11 +213,19 @@ impl World {
     }
 
     async fn attempts(&self, name: &str, payload: Bytes, rule: &str) {
-        let retries = self.find(name).map_or(0, |function| lock(&function.config).0.retries);
+        let config = self.find(name).map(|function| lock(&function.config).0.clone());
+        let retries = config.as_ref().map_or(0, |config| config.retries);
         let (request_id, mut ended) = (self.request_id(), self.ended.clone());
         for attempt in 1..=retries + 1 {
             let report = self.attempt(name, payload.clone(), Some(rule), attempt, request_id.clone()).await;
-            if !report.is_ok_and(|report| report.answer.is_err()) {
+            let Some(report) = report.ok().filter(|report| report.answer.is_err()) else { return };
+            if attempt > retries {
+                let queue = config.and_then(|config| config.on_failure);
+                if let (Some(queue), Some(letters)) = (queue, self.letters.get()) {
+                    let record = invocation_record(&report, &arn(&report.function, &self.region), &payload);
+                    // A queue that is not there is told by the letter that is missed, and nobody else could be told.
+                    let _ = letters.send(&queue, &record.to_string(), &[]).await;
+                }
                 return;
             }
             let wait = self.retry_after.get(attempt as usize - 1).copied().unwrap_or_default();
@@ -276,7 +294,9 @@ impl World {
                 report.cpu = ran.cpu;
                 (report.answer, report.log) = (ran.answer, ran.log);
                 report.calls = self.journal.calls(|call: &Happened| {
-                    call.began >= ran.began && call.caller.access_key() == Some(&sandbox.access_key)
+                    let of = call.caller.access_key();
+                    call.began >= ran.began
+                        && of.is_some_and(|key| self.identities.comes_from(key, &sandbox.access_key))
                 });
                 if ran.healthy && sandbox.generation == lock(&function.config).1 {
                     lock(&function.idle).push(sandbox);

@@ -45,6 +45,8 @@ pub struct Config {
     pub concurrency: usize,
     /// How often a failed asynchronous invocation is tried again.
     pub retries: u32,
+    /// The ARN of the queue that is told of an event when every try has failed.
+    pub on_failure: Option<String>,
 }
 
 /// What an invocation came to.

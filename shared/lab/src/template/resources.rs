@@ -14,6 +14,7 @@ const DEPLOYED: &[&str] = &[
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy",
 ];
 
 /// One resource of the template, as CloudFormation would make it.

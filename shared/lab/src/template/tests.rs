@@ -357,3 +357,49 @@ fn a_functions_mappings_and_permissions_are_its_own() {
     assert_eq!(actions, ["sns:Publish", "dynamodb:GetItem"]);
     assert_eq!(function.permissions[0]["Resource"], "arn:aws:sns:us-east-1:111122223333:suture-Topic");
 }
+
+#[test]
+fn the_whole_of_it_is_what_exists_resolved() {
+    let head = "Globals: {Function: {Timeout: 60}}
+Conditions: {Never: !Equals [1, 2]}
+Outputs: {Role: {Value: !GetAtt Role.Arn}}";
+    let text = small(head, "MemorySize: !If [Never, 1, 2]") + "  Gone: {Type: AWS::SQS::Queue, Condition: Never}\n";
+    let whole = whole(&text, &World::default()).unwrap();
+    assert_eq!(whole["Outputs"], json!({"Role": {"Value": "arn:aws:iam::111122223333:role/suture/suture-role"}}));
+    let names: Vec<_> = whole["Resources"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["Log", "One", "Queue", "Role"]);
+    let one = &whole["Resources"]["One"];
+    assert_eq!(one["Type"], "AWS::Serverless::Function");
+    assert_eq!((&one["Properties"]["Timeout"], &one["Properties"]["MemorySize"]), (&json!(60), &json!(2)));
+    assert_eq!(whole["Resources"]["Queue"]["Properties"], json!({}));
+}
+
+#[test]
+fn a_rule_by_itself_needs_a_permission() {
+    let rule = "
+  Apart:
+    Type: AWS::Events::Rule
+    Properties:
+      Name: !Sub '${AWS::StackName}-one-findings'
+      EventPattern: {source: [x]}
+      Targets: [{Id: f, Arn: !GetAtt One.Arn, DeadLetterConfig: {Arn: !GetAtt Queue.Arn}}]
+  Permission:
+    Type: AWS::Lambda::Permission
+    Properties: {Action: lambda:InvokeFunction, FunctionName: !Ref One, Principal: PRINCIPAL, SourceArn: !Sub 'SOURCE'}
+";
+    let source = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}";
+    for (principal, source, permitted) in [
+        ("events.amazonaws.com", format!("{source}-one*"), true),
+        ("events.amazonaws.com", format!("{source}-one-findings"), true),
+        ("events.amazonaws.com", format!("{source}-two*"), false),
+        ("config.amazonaws.com", format!("{source}-one*"), false),
+    ] {
+        let text = small("", "Timeout: 3") + &rule.replace("PRINCIPAL", principal).replace("SOURCE", &source);
+        let rules = function(&text, &World::default()).unwrap().rules;
+        assert_eq!(rules.len(), 1);
+        assert_eq!(rules[0].permitted, permitted, "{principal} {source}");
+        assert_eq!(rules[0].dead_letters.as_deref(), Some("arn:aws:sqs:us-east-1:111122223333:suture-Queue"));
+    }
+    let by_sam = small("", "Events: {Drift: {Type: EventBridgeRule, Properties: {Pattern: {source: [x]}}}}");
+    assert!(function(&by_sam, &World::default()).unwrap().rules[0].permitted, "SAM makes the permission");
+}

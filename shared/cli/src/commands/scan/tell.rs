@@ -71,12 +71,12 @@ impl Teller {
         }
         match self.form {
             Form::Lines => println!("{record}"),
-            Form::Sarif if known == "unknown" => {}
+            // Told in the end, each reason once.
+            Form::Sarif | Form::Table if known == "unknown" => {}
             Form::Sarif => {
                 print!("{}{}", if self.results > 0 { ",\n" } else { "" }, sarif_result(record));
                 self.results += 1;
             }
-            Form::Table if known == "unknown" => {}
             Form::Table if self.rows.len() == ROWS => self.left_out += 1,
             Form::Table => {
                 let writes = list(record, "/changes").len();
