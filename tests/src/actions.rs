@@ -1,30 +1,18 @@
-//! Which IAM action an API operation needs: not always the one of its own name.
+//! Which IAM actions calls need, as the lab weighs them: see [`lab::permissions::actions`].
 
 use lab::gateway::Happened;
+use lab::permissions::actions;
 
-/// Operations whose action has another name, by service.
-/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>,
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("s3:GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"),
-    ("s3:PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
-    ("s3:DeletePublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
-    ("s3:GetBucketEncryption", "s3:GetEncryptionConfiguration"),
-    ("s3:PutBucketEncryption", "s3:PutEncryptionConfiguration"),
-    ("s3:DeleteBucketEncryption", "s3:PutEncryptionConfiguration"),
-    ("s3:GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration"),
-    ("s3:GetBucketReplication", "s3:GetReplicationConfiguration"),
-    ("s3:ListBuckets", "s3:ListAllMyBuckets"),
-    ("s3:HeadBucket", "s3:ListBucket"),
-    ("s3control:GetPublicAccessBlock", "s3:GetAccountPublicAccessBlock"),
-    ("s3control:PutPublicAccessBlock", "s3:PutAccountPublicAccessBlock"),
-    ("s3control:DeletePublicAccessBlock", "s3:PutAccountPublicAccessBlock"),
+/// The calls that the engine makes for every control alike: to the ledger, to hand a sweep to others, to take on a member
+/// account's role, and to learn who sent a request, for which it needs no permission.
+const OF_THE_ENGINE: [&str; 6] = [
+    "dynamodb:GetItem",
+    "dynamodb:Query",
+    "dynamodb:TransactWriteItems",
+    "sqs:SendMessageBatch",
+    "sts:AssumeRole",
+    "sts:GetCallerIdentity",
 ];
-
-/// The calls that the engine makes for every control alike: to the ledger, and to learn who sent a request. What its role needs
-/// for them is in [`crate::template::LEDGER`]; the last needs nothing.
-const OF_THE_ENGINE: [&str; 4] =
-    ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:TransactWriteItems", "sts:GetCallerIdentity"];
 
 /// Whether the engine makes this call, whatever the control.
 pub fn of_the_engine(call: &str) -> bool {
@@ -39,6 +27,5 @@ pub fn actions(call: &Happened) -> Vec<String> {
 
 /// The IAM action that a call needs, named as [`lab::gateway::Happened::name`] names it.
 pub fn action(call: &str) -> String {
-    let other = OTHER_NAMES.iter().find(|(name, _)| *name == call);
-    other.map_or_else(|| call.to_owned(), |(_, action)| (*action).to_owned())
+    actions::action(call).to_owned()
 }

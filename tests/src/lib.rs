@@ -10,9 +10,11 @@
 )]
 
 pub mod actions;
+pub mod deployed;
 pub mod ec2;
 pub mod iam;
 pub mod ledger;
+pub mod members;
 pub mod s3;
 pub mod scenarios;
 pub mod template;
@@ -60,6 +62,8 @@ pub struct About {
     pub resource_type: String,
     /// Other types that it makes something of.
     pub also: Vec<String>,
+    /// Where its resources are: `regional`, `global`, `deployment`.
+    pub scope: String,
     /// How much harm it can do: `reversible`, `incident`.
     pub safety: String,
     /// The IAM actions that it reads with.
@@ -88,6 +92,18 @@ pub struct About {
     pub sweeps: Option<String>,
     /// What an operator can set.
     pub settings: Vec<Setting>,
+}
+
+impl About {
+    /// Whether it works in member accounts too.
+    pub fn works_in_members(&self) -> bool {
+        self.scope != "deployment"
+    }
+
+    /// Whether what AWS Config finds is something for it to do. What cuts off is started by nobody's rule.
+    pub fn answers_config(&self) -> bool {
+        self.safety != "incident" && !self.config_rules.is_empty()
+    }
 }
 
 /// One setting: see `remediation::Setting`.
@@ -182,6 +198,11 @@ static SHARED: OnceCell<Lab> = OnceCell::const_new();
 /// Runs a test with the shared lab. Its buckets are its own; see [`fresh`].
 pub fn shared(test: impl AsyncFnOnce(&Lab)) {
     RUNTIME.block_on(async { test(SHARED.get_or_init(|| deployed(&[])).await).await });
+}
+
+/// Runs a test that starts what it needs. What it starts ends with it.
+pub fn block_on(test: impl Future<Output = ()>) {
+    RUNTIME.block_on(test);
 }
 
 /// Runs a test with a lab of its own, for faults and for what else would harm other tests.
@@ -285,9 +306,40 @@ pub async fn invoke_whole(lab: &Lab, function: &str, event: &Value) -> Report {
     timeout(PATIENCE, lab.invoke(function, &event)).await.unwrap().unwrap()
 }
 
-/// Invokes a function as its schedule does, and waits; without the engine's own calls.
+/// Invokes a function as its schedule does where Suture looks after this region alone, as it does here from then on, and
+/// waits, as [`fire_everywhere`] does.
 pub async fn fire(lab: &Lab, function: &str) -> Vec<Report> {
-    lab.fire(function).await.unwrap().into_iter().map(of_the_control).collect()
+    let config = lab.gateway.functions.config(function).unwrap();
+    // Not a second time: its process would be another, and would have to read again what it knows.
+    if config.environment.get("SUTURE_REGIONS").is_some_and(|regions| regions != HOME) {
+        lab.set(function, &[("SUTURE_REGIONS", HOME)]).unwrap();
+    }
+    fire_everywhere(lab, function).await
+}
+
+/// Invokes a function as its schedule does, and waits for it and for all that it hands to others of its kind: its own report
+/// first. Without the engine's own calls.
+pub async fn fire_everywhere(lab: &Lab, function: &str) -> Vec<Report> {
+    let mut happenings = lab.listen();
+    let mut reports = lab.fire(function).await.unwrap();
+    lab.queues_settled(PATIENCE * 2).await.unwrap();
+    reports.extend(queued(lab, &mut happenings, function));
+    reports.into_iter().map(of_the_control).collect()
+}
+
+/// The invocations of a function so far that messages of its queue led to.
+pub fn queued(lab: &Lab, happenings: &mut Receiver<Happening>, function: &str) -> Vec<Report> {
+    let spec = lab.template.functions.iter().find(|spec| spec.code_dir == function).unwrap();
+    let mut reports = Vec::new();
+    while let Ok(happening) = happenings.try_recv() {
+        if let Happening::Invocation(report) = happening
+            && report.function == function
+            && spec.queues.iter().any(|queue| report.rule.as_ref() == Some(&queue.name))
+        {
+            reports.push(*report);
+        }
+    }
+    reports
 }
 
 /// Sends a function an event as EventBridge does, nobody waiting, and waits until it was handled, tries again and all; the
@@ -315,7 +367,7 @@ pub async fn delivered(lab: &Lab, function: &str, event: &Value) -> Vec<Report> 
 }
 
 /// A report without the calls that the engine makes for every control: to the ledger, and to learn who asks.
-fn of_the_control(mut report: Report) -> Report {
+pub fn of_the_control(mut report: Report) -> Report {
     report.calls.retain(|call| !actions::of_the_engine(&call.name()));
     report
 }

@@ -1,13 +1,17 @@
 //! The parts of `template.yaml` that are made from what the functions' binaries say of themselves: fifty controls are
 //! fifty sections alike, and a hand that writes the fiftieth slips. What is written by hand stays as it is.
 
+mod alarms;
+pub mod member;
 mod roles;
+mod rules;
 
-pub use roles::{LEDGER, RUNTIME, actions, undo_actions, undo_allowed};
+pub use roles::{LEDGER, RUNTIME, SWEEP, actions, ledger, member_of, replies, undo_actions, undo_allowed};
 
 use crate::{About, Kind, Setting};
 use roles::{role, undo};
-use std::collections::{BTreeMap, BTreeSet};
+use rules::{calls, findings, sweep, watch_over_rules};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Where the made parts begin and end.
@@ -19,7 +23,14 @@ const END: &str = "# end of what is made from the code";
 /// # Panics
 /// If the marks are not there in pairs.
 pub fn remade(template: &str, controls: &[About]) -> String {
-    let parts = [parameters(controls), undo(controls), sections(controls), outputs(controls)];
+    let parts = [
+        parameters(controls),
+        settings_group(controls),
+        undo(controls),
+        alarms::made(controls),
+        sections(controls),
+        outputs(controls),
+    ];
     let mut remade = String::new();
     let mut rest = template;
     for part in parts {
@@ -39,6 +50,28 @@ pub fn remade(template: &str, controls: &[About]) -> String {
 /// `s3-public-bucket` as `S3PublicBucket`.
 pub fn pascal_case(id: &str) -> String {
     id.split('-').flat_map(|word| [word[..1].to_uppercase(), word[1..].to_owned()]).collect()
+}
+
+/// How many resources the stack has after SAM: it makes a rule and a permission of each rule and schedule, a mapping of a
+/// stream or queue, and a configuration of what is to happen to events.
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources.html>
+///
+/// # Panics
+/// If it is no template.
+pub fn resources(template: &serde_json::Value) -> usize {
+    let mut count = 0;
+    for resource in template["Resources"].as_object().unwrap().values() {
+        count += 1;
+        let properties = &resource["Properties"];
+        if resource["Type"] == "AWS::Serverless::Function" {
+            let events = properties["Events"].as_object();
+            let of =
+                |event: &serde_json::Value| if event["Type"] == "DynamoDB" || event["Type"] == "SQS" { 1 } else { 2 };
+            count += events.map_or(0, |events| events.values().map(of).sum());
+            count += usize::from(properties.get("EventInvokeConfig").is_some());
+        }
+    }
+    count
 }
 
 /// A text in double quotes, as YAML takes JSON's.
@@ -89,8 +122,50 @@ fn parameters(controls: &[About]) -> String {
     text
 }
 
+/// The controls' settings in the order of [`parameters`], for the console's form.
+fn settings_group(controls: &[About]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for setting in controls.iter().flat_map(|about| &about.settings).filter(|one| one.kind != Kind::Deployed) {
+        if !names.contains(&setting.parameter.as_str()) {
+            names.push(&setting.parameter);
+        }
+    }
+    names.iter().fold(String::new(), |mut text, name| {
+        let _ = writeln!(text, "          - {name}");
+        text
+    })
+}
+
 fn sections(controls: &[About]) -> String {
-    controls.iter().map(section).collect::<String>() + "\n"
+    let mut text: String = controls.iter().map(section).collect();
+    text.push_str(
+        "
+  # --- every sweep's queue ---
+
+  SweepQueuesPolicy:
+    Type: AWS::SQS::QueuePolicy
+    Properties:
+      Queues:
+",
+    );
+    for About { id, .. } in controls.iter().filter(|about| about.sweeps.is_some()) {
+        let _ = writeln!(text, "        - !Ref {}SweepQueue", pascal_case(id));
+    }
+    text.push_str(
+        "      PolicyDocument:
+        Version: \"2012-10-17\"
+        Statement:
+          - Sid: EncryptedInTransit
+            Effect: Deny
+            Principal: \"*\"
+            Action: sqs:*
+            Resource: !Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}-*SweepQueue-*
+            Condition:
+              Bool: {aws:SecureTransport: \"false\"}
+
+",
+    );
+    text
 }
 
 fn section(about: &About) -> String {
@@ -103,6 +178,7 @@ fn section(about: &About) -> String {
     Metadata:
       BuildMethod: rust-cargolambda # SAM CLI 1.165 or later: earlier ones compile the workspace once per function
     Properties:
+      FunctionName: !Sub ${{AWS::StackName}}-{id} # what a person types in an incident
       Description: {}
       CodeUri: functions/{id}/
       Role: !GetAtt {logical}Role.Arn
@@ -110,20 +186,44 @@ fn section(about: &About) -> String {
         LogGroup: !Ref {logical}Log
       Environment:
         Variables:
-          SUTURE_ROLE_ARN: !Sub ${{{logical}Role.Arn}},${{UndoRole.Arn}} # our own calls come back as events; the code knows them by this
+          # Our own calls come back as events; the code knows them by these, {{account}} being whichever it was in.
+          SUTURE_ROLE_ARN: !Sub \"${{{logical}Role.Arn}},${{UndoRole.Arn}}{}\"
 ",
-        quoted(&about.title)
+        quoted(&about.title),
+        if about.works_in_members() {
+            [id.as_str(), "undo"].map(|lent| format!(",{}", roles::member_of("{account}", lent))).concat()
+        } else {
+            String::new()
+        }
     );
+    if about.works_in_members() {
+        let _ = writeln!(
+            text,
+            "          SUTURE_MEMBER_ROLE: !If [HasMembers, !Sub \"{}\", \"\"]",
+            roles::member_of("{account}", id)
+        );
+    }
+    if about.sweeps.is_some() {
+        let _ = writeln!(text, "          SUTURE_SWEEP_QUEUE: !Ref {logical}SweepQueue");
+    }
     if !about.settings.is_empty() {
         let _ = writeln!(text, "          SUTURE_PARAMETERS: !Sub '{}'", settings(&about.settings));
     }
-    text.push_str("      Events:\n");
-    text.push_str(&calls(about, &logical));
-    text.push_str(&watch_over_rules(about));
-    text.push_str(&findings(about));
-    text.push_str(&sweep(about));
-    let _ = write!(
-        text,
+    if about.sweeps.is_some() {
+        let _ = write!(
+            text,
+            "      Events:
+        Parts: # of a sweep that is too large for one invocation
+          Type: SQS
+          Properties:
+            Queue: !GetAtt {logical}SweepQueue.Arn
+            BatchSize: 10
+            FunctionResponseTypes: [ReportBatchItemFailures] # one part that fails must not take its neighbours with it
+            ScalingConfig: {{MaximumConcurrency: 2}} # a sweep leaves room for events
+"
+        );
+    }
+    text.push_str(
         "      # Until the function has answered. An old event does no harm: it only says where to look.
       EventInvokeConfig:
         MaximumRetryAttempts: 2
@@ -132,19 +232,13 @@ fn section(about: &About) -> String {
           OnFailure:
             Type: SQS
             Destination: !GetAtt UnhandledEvents.Arn
-
-  # Rules of AWS Config may have it for their function.
-  # https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules_lambda-functions.html
-  {logical}ForConfig:
-    Type: AWS::Lambda::Permission
-    Properties:
-      Action: lambda:InvokeFunction
-      FunctionName: !Ref {logical}
-      Principal: config.amazonaws.com
-      SourceAccount: !Ref AWS::AccountId
-
-"
+",
     );
+    text.push_str(&calls(about, &logical));
+    text.push_str(&watch_over_rules(about, &logical));
+    text.push_str(&findings(about, &logical));
+    text.push_str(&sweep(about, &logical));
+    text.push_str(&permissions(about, &logical));
     text.push_str(&role(about, &logical));
     let _ = write!(
         text,
@@ -156,8 +250,44 @@ fn section(about: &About) -> String {
     UpdateReplacePolicy: Retain
     Properties:
       RetentionInDays: !Ref LogRetentionDays
+      KmsKeyId: !If [MakesKey, !GetAtt Key.Arn, !Ref KeyArn]
 "
     );
+    text
+}
+
+/// Who may invoke the function: EventBridge for the rules and schedule above, all of them by one permission, since each is a
+/// resource of the stack; and AWS Config, for a rule of its own that has the function for its Lambda function.
+fn permissions(about: &About, logical: &str) -> String {
+    let mut text = format!(
+        "
+  {logical}ForRules: # all of the above: their names begin alike
+    Type: AWS::Lambda::Permission
+    Properties:
+      Action: lambda:InvokeFunction
+      FunctionName: !Ref {logical}
+      Principal: events.amazonaws.com
+      SourceArn: !Sub arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/${{AWS::StackName}}-{}*
+",
+        about.id
+    );
+    if about.answers_config() {
+        let _ = write!(
+            text,
+            "
+  # Rules of AWS Config may have it for their function.
+  # https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules_lambda-functions.html
+  {logical}ForConfig:
+    Type: AWS::Lambda::Permission
+    Properties:
+      Action: lambda:InvokeFunction
+      FunctionName: !Ref {logical}
+      Principal: config.amazonaws.com
+      SourceAccount: !Ref AWS::AccountId
+"
+        );
+    }
+    text.push('\n');
     text
 }
 
@@ -168,183 +298,6 @@ fn settings(settings: &[Setting]) -> String {
         _ => format!("\"{}\":\"${{{}}}\"", setting.field, setting.parameter),
     };
     format!("{{{}}}", settings.iter().map(field).collect::<Vec<_>>().join(","))
-}
-
-/// What every rule says about an event that cannot be handed over.
-fn handed_over(text: &mut String) {
-    text.push_str(
-        "            # Until EventBridge has handed the event to Lambda: the longest it offers, since drift does not heal by itself.
-            RetryPolicy:
-              MaximumRetryAttempts: 185
-              MaximumEventAgeInSeconds: 86400
-            DeadLetterConfig:
-              Arn: !GetAtt UnhandledEvents.Arn
-",
-    );
-}
-
-fn calls(about: &About, logical: &str) -> String {
-    if about.watches.is_empty() {
-        return String::new();
-    }
-    let list = |of: fn(&crate::Watch) -> Vec<String>| {
-        about.watches.iter().flat_map(of).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
-    };
-    let mut text = format!(
-        "        Calls: # every API call that can bring the drift about
-          Type: EventBridgeRule
-          Properties:
-            RuleName: !Sub ${{AWS::StackName}}-{} # UnhandledEventsPolicy knows the rules by this beginning
-            Pattern:
-              source: [{}]
-              detail-type: [AWS API Call via CloudTrail]
-              detail:
-                eventSource: [{}]
-                eventName:
-",
-        about.id,
-        list(|watch| vec![watch.source.clone()]).join(", "),
-        list(|watch| vec![watch.event_source.clone()]).join(", "),
-    );
-    for name in list(|watch| watch.events.clone()) {
-        let _ = writeln!(text, "                  - {name}");
-    }
-    let _ = write!(
-        text,
-        "                errorCode: [{{exists: false}}] # a call that was denied changed nothing
-                # Not our own calls, or every fix would start another run. anything-but wants the field to be there, and
-                # an IAM user or the root user has no session: anything-but alone would be deaf to both.
-                # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
-                $or:
-                  - userIdentity: {{sessionContext: {{sessionIssuer: {{arn: [{{exists: false}}]}}}}}}
-                  - userIdentity: {{sessionContext: {{sessionIssuer: {{arn: [{{anything-but: [!GetAtt {logical}Role.Arn, !GetAtt UndoRole.Arn]}}]}}}}}}
-"
-    );
-    handed_over(&mut text);
-    text
-}
-
-/// A rule that is disabled does not deliver the event that says so. A control that watches rules has a second one for its own:
-/// each of the two tells of the other's end. What both deliver is the same event, and recorded once.
-fn watch_over_rules(about: &About) -> String {
-    let Some(watch) = about.watches.iter().find(|watch| watch.source == "aws.events") else { return String::new() };
-    let mut text = format!(
-        "        Rules: # the rule above cannot tell of its own end: a disabled rule delivers nothing
-          Type: EventBridgeRule
-          Properties:
-            RuleName: !Sub ${{AWS::StackName}}-{0}-rules
-            Pattern:
-              source: [aws.events]
-              detail-type: [AWS API Call via CloudTrail]
-              detail:
-                eventSource: [{1}]
-                eventName: [{2}]
-                errorCode: [{{exists: false}}]
-                $or:
-                  - requestParameters: {{name: [{{prefix: !Sub \"${{AWS::StackName}}-{0}\"}}]}}
-                  - requestParameters: {{rule: [{{prefix: !Sub \"${{AWS::StackName}}-{0}\"}}]}}
-",
-        about.id,
-        watch.event_source,
-        watch.events.join(", "),
-    );
-    handed_over(&mut text);
-    text
-}
-
-/// The alternatives of the pattern for findings, each as one line of YAML.
-fn alternatives(about: &About) -> Vec<String> {
-    let types: Vec<_> = std::iter::once(&about.resource_type).chain(&about.also).map(|name| quoted(name)).collect();
-    let types = types.join(", ");
-    let hub: Vec<_> = about.security_hub.iter().map(|id| quoted(id)).collect();
-    let hub = hub.join(", ");
-    let mut lines = Vec::new();
-    if about.safety != "incident" && !about.config_rules.is_empty() {
-        lines.push(format!(
-            "{{source: [aws.config], detail-type: [Config Rules Compliance Change], detail: {{resourceType: [{types}], \
-             newEvaluationResult: {{complianceType: [NON_COMPLIANT]}}}}}}"
-        ));
-    }
-    if let Some(action) = &about.action {
-        lines.push(format!(
-            "{{source: [aws.securityhub], detail-type: [Security Hub Findings - Custom Action], detail: {{actionName: [{}]}}}}",
-            quoted(action)
-        ));
-    } else if !hub.is_empty() {
-        lines.push(format!(
-            "{{source: [aws.securityhub], detail-type: [Security Hub Findings - Imported], detail: {{findings: \
-             {{Compliance: {{SecurityControlId: [{hub}], Status: [FAILED]}}, RecordState: [ACTIVE], \
-             Workflow: {{Status: [NEW, NOTIFIED]}}}}}}}}"
-        ));
-        lines.push(format!(
-            "{{source: [aws.securityhub], detail-type: [Security Hub Findings - Custom Action], detail: {{actionName: \
-             [Suture], findings: {{Compliance: {{SecurityControlId: [{hub}]}}}}}}}}"
-        ));
-        lines.push(format!(
-            "{{source: [aws.securityhub], detail-type: [Findings Imported V2], detail: {{findings: \
-             {{compliance: {{control: [{hub}]}}}}}}}}"
-        ));
-    }
-    for incident in &about.incidents {
-        lines.push(match incident.as_str() {
-            "Access Analyzer Finding" => format!(
-                "{{source: [aws.access-analyzer], detail-type: [Access Analyzer Finding], detail: {{status: [ACTIVE], \
-                 isPublic: [true], resourceType: [{types}]}}}}"
-            ),
-            code if code.starts_with("AWS_") => format!(
-                "{{source: [aws.health], detail-type: [AWS Health Event], detail: {{eventTypeCode: [{{prefix: {code}}}]}}}}"
-            ),
-            finding => format!(
-                "{{source: [aws.guardduty], detail-type: [GuardDuty Finding], detail: {{type: [{{prefix: {}}}]}}}}",
-                quoted(finding)
-            ),
-        });
-    }
-    lines
-}
-
-fn findings(about: &About) -> String {
-    let alternatives = alternatives(about);
-    if alternatives.is_empty() {
-        return String::new();
-    }
-    let mut text = format!(
-        "        Findings: # what others have found
-          Type: EventBridgeRule
-          Properties:
-            RuleName: !Sub ${{AWS::StackName}}-{}-findings
-",
-        about.id
-    );
-    // $or is for two or more.
-    match alternatives.as_slice() {
-        [line] => {
-            let _ = writeln!(text, "            Pattern: {line}");
-        }
-        lines => {
-            text.push_str("            Pattern:\n              $or:\n");
-            for line in lines {
-                let _ = writeln!(text, "                - {line}");
-            }
-        }
-    }
-    handed_over(&mut text);
-    text
-}
-
-fn sweep(about: &About) -> String {
-    let Some(schedule) = &about.sweeps else { return String::new() };
-    let mut text = format!(
-        "        Sweep: # events are delivered at best effort; this finds what none reported
-          Type: Schedule
-          Properties:
-            Name: !Sub ${{AWS::StackName}}-{}-sweep
-            Schedule: {schedule}
-",
-        about.id
-    );
-    handed_over(&mut text);
-    text
 }
 
 fn outputs(controls: &[About]) -> String {

@@ -5,7 +5,9 @@
 use lab::template::yaml;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use system_tests::template::{LEDGER, RUNTIME, actions, pascal_case, undo_actions, undo_allowed};
+use system_tests::template::{
+    LEDGER, RUNTIME, SWEEP, actions, ledger, member_of, pascal_case, replies, undo_actions, undo_allowed,
+};
 use system_tests::{about, controls, folders, workspace};
 
 /// The template in long form, nothing resolved.
@@ -17,6 +19,17 @@ fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().map(|item| item.as_str().unwrap().to_owned()).collect(),
         one => vec![one.as_str().unwrap().to_owned()],
+    }
+}
+
+/// A policy, also one that is there only with members.
+fn whole(policy: &Value) -> &Value {
+    match &policy["Fn::If"] {
+        Value::Null => policy,
+        choice => {
+            assert_eq!((&choice[0], &choice[2]), (&"HasMembers".into(), &serde_json::json!({"Ref": "AWS::NoValue"})));
+            &choice[1]
+        }
     }
 }
 
@@ -37,7 +50,7 @@ fn policies(template: &Value, role: &str) -> Vec<(String, BTreeSet<String>)> {
         }
         (policy["PolicyName"].as_str().unwrap().to_owned(), allowed)
     };
-    policies.iter().map(read).collect()
+    policies.iter().map(whole).map(read).collect()
 }
 
 /// The policies that a role ought to have.
@@ -54,8 +67,13 @@ fn the_role_may_do_what_the_control_declares_and_no_more() {
     let template = template();
     for about in controls() {
         let is = policies(&template, &format!("{}Role", pascal_case(&about.id)));
-        let ought = ought([("control", actions(&about)), ("ledger", owned(&LEDGER)), ("runtime", owned(&RUNTIME))]);
-        assert_eq!(is, ought, "{}", about.id);
+        let mut runtime = [owned(&RUNTIME), owned(&replies(&about))].concat();
+        runtime.extend(owned(&SWEEP).into_iter().filter(|_| about.sweeps.is_some()));
+        let mut all = ought([("control", actions(&about)), ("ledger", owned(&ledger(&about))), ("runtime", runtime)]);
+        all.extend(
+            about.works_in_members().then(|| ought([("members", owned(&["sts:AssumeRole"]))])).into_iter().flatten(),
+        );
+        assert_eq!(is, all, "{}", about.id);
     }
 }
 
@@ -85,7 +103,7 @@ fn a_function_can_write_its_own_part_of_the_ledger_and_controls_only_read_the_se
         let keys = serde_json::json!(["resource#*", "approvals", format!("budget#{id}")]);
         (format!("{}Role", pascal_case(&id)), keys)
     });
-    let of_undo = ("UndoRole".to_owned(), serde_json::json!(["resource#*", "deployment", "approvals", "budget#*"]));
+    let of_undo = ("UndoRole".to_owned(), serde_json::json!(["resource#*", "deployment", "approvals"]));
     for (role, keys) in of_controls.chain([of_undo]) {
         let policies = template["Resources"][&role]["Properties"]["Policies"].as_array().unwrap();
         let ledger = policies.iter().find(|policy| policy["PolicyName"] == "ledger").unwrap();
@@ -102,6 +120,30 @@ fn a_function_can_write_its_own_part_of_the_ledger_and_controls_only_read_the_se
     }
 }
 
+#[test]
+fn a_function_may_assume_its_own_role_in_members_and_no_other() {
+    let template = template();
+    let mut ids: Vec<_> =
+        controls().into_iter().filter(system_tests::About::works_in_members).map(|about| about.id).collect();
+    assert!(!ids.contains(&"suture-tampering".to_owned()), "it looks after this deployment alone");
+    ids.push("undo".to_owned());
+    for id in ids {
+        let logical = pascal_case(&id);
+        let policies = template["Resources"][format!("{logical}Role")]["Properties"]["Policies"].as_array().unwrap();
+        let members = policies.iter().map(whole).find(|policy| policy["PolicyName"] == "members").unwrap();
+        let ought = serde_json::json!([{
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Resource": {"Fn::Sub": member_of("*", &id)},
+            "Condition": {"StringEquals": {"aws:ResourceOrgID": {"Ref": "OrganizationId"}}},
+        }]);
+        assert_eq!(members["PolicyDocument"]["Statement"], ought, "{id}");
+        let variables = &template["Resources"][&logical]["Properties"]["Environment"]["Variables"];
+        let ought = serde_json::json!({"Fn::If": ["HasMembers", {"Fn::Sub": member_of("{account}", &id)}, ""]});
+        assert_eq!(variables["SUTURE_MEMBER_ROLE"], ought, "{id}");
+    }
+}
+
 fn reads(action: &str) -> bool {
     ["dynamodb:GetItem", "dynamodb:Query"].contains(&action)
 }
@@ -111,9 +153,11 @@ fn the_undo_function_may_take_back_what_every_control_does_and_no_more() {
     let (template, controls) = (template(), controls());
     let undo = controls.iter().flat_map(undo_actions).cloned().collect();
     let runtime = owned(&["logs:CreateLogStream", "logs:PutLogEvents"]);
-    // Taking an undo back takes its exemption out of the ledger.
-    let ledger = [owned(&LEDGER), owned(&["dynamodb:DeleteItem"])].concat();
-    let ought = ought([("undo", undo), ("ledger", ledger), ("runtime", runtime)]);
+    // Taking an undo back takes its exemption out of the ledger. None counts against a budget.
+    let ledger = LEDGER.into_iter().filter(|action| *action != "dynamodb:UpdateItem");
+    let ledger = ledger.chain(["dynamodb:DeleteItem"]).map(str::to_owned).collect();
+    let members = owned(&["sts:AssumeRole"]);
+    let ought = ought([("undo", undo), ("ledger", ledger), ("runtime", runtime), ("members", members)]);
     assert_eq!(policies(&template, "UndoRole"), ought);
     // Each on what its control needs it on.
     let mut allowed = BTreeSet::new();

@@ -46,26 +46,6 @@ fn logged(report: &Report) -> Value {
 }
 
 #[test]
-fn each_call_that_is_denied_is_named_by_its_iam_action() {
-    alone(async |lab| {
-        for (operation, action) in CALLS {
-            let bucket = phi_website(lab).await;
-            faults(lab, &[&format!("s3:{operation}=denied")]);
-            let report = told(lab, &bucket).await;
-            let record = record(&report);
-            assert_eq!(record["outcome"], "failed", "{operation}: {record}");
-            let why = record["why"].as_str().unwrap();
-            let expected = format!(
-                "{action} on bucket {bucket} was denied: our role's policies do not allow it; add the action to the role"
-            );
-            assert!(why.starts_with(&expected), "{operation}: {why}");
-            assert_eq!(settings(lab, &bucket).await, None, "{operation}");
-            assert_eq!(record["undo"], json!([]), "{operation}: nothing was done");
-        }
-    });
-}
-
-#[test]
 fn what_the_organization_denies_is_its_to_mend() {
     alone(async |lab| {
         for (operation, action) in CALLS {
