@@ -95,8 +95,8 @@ fn each_function_is_deployed_once_and_nothing_else_is() {
             // By these, it also knows its own calls and those of undoes.
             let both = format!("{},{}", function.role_arn, undo.role_arn);
             let lent = |lent: &str| format!(",arn:aws:iam::{{account}}:role/suture-member-{lent}");
-            let at_home = system_tests::about(&id)["scope"] == "deployment";
-            let lent = if at_home { String::new() } else { lent(&id) + &lent("undo") };
+            let at_home = system_tests::about(id)["scope"] == "deployment";
+            let lent = if at_home { String::new() } else { lent(id) + &lent("undo") };
             assert_eq!(set("SUTURE_ROLE_ARN"), Some((both + &lent).as_str()), "{id}");
             assert_eq!(set("SUTURE_UNDO_FUNCTION"), Some("suture-undo"), "{id} must send undoes elsewhere");
             assert_eq!(function.name, format!("suture-{id}"));
