@@ -7,8 +7,7 @@ use super::words::trouble;
 use crate::show;
 use anstream::println;
 use catalogue::Entry;
-use remediation::About;
-use remediation::shown;
+use remediation::{About, Scope, shown};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use strsim::levenshtein;
@@ -140,12 +139,18 @@ pub fn explain(arguments: &Explain) -> Result<bool, String> {
 /// Prints a policy.
 pub fn permissions(arguments: &Permissions) -> Result<bool, String> {
     let controls: Vec<&About> = match arguments.controls.as_slice() {
-        [] => catalogue::all().iter().map(|entry| entry.about).collect(),
+        [] => outside(),
         named => named.iter().map(|id| find(id).map(|entry| entry.about)).collect::<Result<_, _>>()?,
     };
     let policy = policy(&controls, arguments);
     println!("{}", serde_json::to_string_pretty(&policy).unwrap_or_default());
     Ok(true)
+}
+
+/// The controls that are about more than the deployment itself.
+fn outside() -> Vec<&'static About> {
+    let all = catalogue::all().iter().map(|entry| entry.about);
+    all.filter(|about| about.scope != Scope::Deployment).collect()
 }
 
 /// What a control needs for a task.
@@ -166,8 +171,7 @@ fn policy(controls: &[&About], arguments: &Permissions) -> Value {
             for on in about.resources_of(action) {
                 let on = on.replace("${AWS::Partition}", &arguments.partition);
                 let on = on.replace("${AWS::AccountId}", arguments.account.as_deref().unwrap_or("*"));
-                let on = on.replace("${AWS::Region}", "*").replace("${AWS::StackName}", "*");
-                by_resource.entry(on).or_default().insert(action);
+                by_resource.entry(anything(&on)).or_default().insert(action);
             }
         }
     }
@@ -179,6 +183,17 @@ fn policy(controls: &[&About], arguments: &Permissions) -> Value {
     };
     let statements: Vec<Value> = by_resource.into_iter().filter_map(statement).collect();
     json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// A resource as the template has it, with whatever only a deployment knows left open.
+fn anything(on: &str) -> String {
+    let mut parts = on.split("${");
+    let mut open = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        open.push('*');
+        open.push_str(part.split_once('}').map_or("", |(_, rest)| rest));
+    }
+    open
 }
 
 #[cfg(test)]
@@ -195,7 +210,7 @@ mod tests {
     fn of(line: &str) -> Value {
         let Line { permissions } = Line::try_parse_from(format!("permissions {line}").split(' ')).unwrap();
         let controls: Vec<&About> = match permissions.controls.as_slice() {
-            [] => catalogue::all().iter().map(|entry| entry.about).collect(),
+            [] => outside(),
             named => named.iter().map(|id| find(id).unwrap().about).collect(),
         };
         policy(&controls, &permissions)
@@ -233,6 +248,11 @@ mod tests {
         assert!(text.contains("arn:aws-us-gov:iam::111122223333:user/*") && !text.contains("${"), "{text}");
         assert!(allowed(&policy).contains("iam:UpdateAccessKey") && !text.contains("s3:"));
         assert!(!of("--fix").to_string().contains("${"));
+        assert_eq!(
+            anything("arn:aws:dynamodb:${AWS::Region}:1:table/${LedgerTable}/x"),
+            "arn:aws:dynamodb:*:1:table/*/x"
+        );
+        assert!(!of("--scan --control suture-tampering").to_string().contains("${"));
         assert!(Line::try_parse_from(["permissions"]).is_err(), "for what?");
         assert!(Line::try_parse_from(["permissions", "--scan", "--fix"]).is_err());
     }
