@@ -136,8 +136,10 @@ impl Control for UnencryptedDefault {
         tags_with: &[],
         lists_with: &[],
         fixes_with: &["ec2:EnableEbsEncryptionByDefault", "ec2:ModifyEbsDefaultKmsKeyId"],
+        // An undo can be taken back in its turn.
         undoes_with: &[
             "ec2:DisableEbsEncryptionByDefault",
+            "ec2:EnableEbsEncryptionByDefault",
             "ec2:ModifyEbsDefaultKmsKeyId",
             "ec2:ResetEbsDefaultKmsKeyId",
         ],

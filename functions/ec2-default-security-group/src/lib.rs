@@ -133,7 +133,14 @@ impl Control for DefaultSecurityGroup {
         tags_with: &["ec2:DescribeSecurityGroups"],
         lists_with: &["ec2:DescribeSecurityGroups"],
         fixes_with: &["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
-        undoes_with: &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags"],
+        // To revoke, too: an undo can be taken back in its turn.
+        undoes_with: &[
+            "ec2:AuthorizeSecurityGroupEgress",
+            "ec2:AuthorizeSecurityGroupIngress",
+            "ec2:CreateTags",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+        ],
         allowed_on: &[
             // The rules themselves only where they are made with tags.
             ("ec2:AuthorizeSecurityGroup", "arn:${AWS::Partition}:ec2:*:*:security-group/*"),

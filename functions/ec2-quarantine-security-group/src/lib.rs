@@ -113,11 +113,13 @@ impl Control for Quarantine {
             "ec2:RevokeSecurityGroupEgress",
             "ec2:RevokeSecurityGroupIngress",
         ],
+        // An undo can be taken back in its turn.
         undoes_with: &[
             "ec2:AuthorizeSecurityGroupEgress",
             "ec2:AuthorizeSecurityGroupIngress",
             "ec2:CreateSecurityGroup",
             "ec2:CreateTags",
+            "ec2:DeleteSecurityGroup",
             "ec2:DeleteTags",
             "ec2:ModifyNetworkInterfaceAttribute",
             "ec2:RevokeSecurityGroupEgress",

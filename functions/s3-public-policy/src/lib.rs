@@ -135,7 +135,8 @@ impl Control for PublicPolicy {
         tags_with: &["s3:GetBucketTagging"],
         lists_with: &["s3:ListAllMyBuckets"],
         fixes_with: &["s3:PutBucketPolicy", "s3:DeleteBucketPolicy"],
-        undoes_with: &["s3:PutBucketPolicy"],
+        // To delete, too: an undo can be taken back in its turn.
+        undoes_with: &["s3:DeleteBucketPolicy", "s3:PutBucketPolicy"],
         allowed_on: &[("s3:", "arn:${AWS::Partition}:s3:::*"), ("s3:ListAllMyBuckets", "*")],
         watches: &[Watch { source: "aws.s3", event_source: "s3.amazonaws.com", events: &["PutBucketPolicy"] }],
         incidents: &["Access Analyzer Finding"],

@@ -40,7 +40,7 @@ pub struct About {
     pub lists_with: &'static [&'static str],
     /// The IAM actions that `apply` needs for a fix.
     pub fixes_with: &'static [&'static str],
-    /// The IAM actions that `apply` needs for an undo.
+    /// The IAM actions that `apply` needs for an undo, and to take an undo back in its turn.
     pub undoes_with: &'static [&'static str],
     /// What its actions are allowed on, by the beginnings of the actions' names; the longest that fits is right (all of them, if
     /// it is there several times), and what none fits is allowed on `*`. In CloudFormation's `Fn::Sub`:
