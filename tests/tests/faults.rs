@@ -90,7 +90,18 @@ fn what_a_fix_and_its_undo_call_is_what_the_control_declares() {
             let record = last_record(&report);
             assert_eq!(record["outcome"], "undone", "{}: {}: {record}", scenario.control, scenario.name);
             assert!(!mended(lab).await, "{}: {}: undone, and still mended", scenario.control, scenario.name);
-            let writes = report.calls.iter().filter(|call| call.writes).flat_map(actions);
+            // And an undo can be taken back in its turn.
+            let redo = json!({"mode": "undo", "record": record, "override": ["phi"]});
+            let again = invoke(lab, scenario.control, &redo).await;
+            let record = last_record(&again);
+            assert_eq!(record["outcome"], "undone", "{}: {}: {record}", scenario.control, scenario.name);
+            assert!(
+                mended(lab).await,
+                "{}: {}: its undo was undone, and it is not mended",
+                scenario.control,
+                scenario.name
+            );
+            let writes = report.calls.iter().chain(&again.calls).filter(|call| call.writes).flat_map(actions);
             undone.entry(scenario.control).or_default().extend(writes);
         }
         for look in looks() {
