@@ -3,6 +3,7 @@
 //!
 //! <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html>
 
+mod event_sources;
 mod forwards;
 mod mappings;
 mod queues;
