@@ -69,7 +69,8 @@ struct Asked {
     which: Which,
 }
 
-fn settings(json: &str) -> Result<Value, String> {
+/// A control's settings, as somebody types them.
+pub fn settings(json: &str) -> Result<Value, String> {
     let object = serde_json::from_str(json).ok().filter(Value::is_object);
     object.ok_or_else(|| "it is no JSON object, such as {\"public_websites\": \"close\"}".to_owned())
 }

@@ -64,8 +64,8 @@ pub struct Arguments {
     #[arg(long, requires = "role")]
     external_id: Option<String>,
     /// The control's settings as JSON, as the template hands them to its function; with one --control.
-    #[arg(long, value_name = "JSON", requires = "controls")]
-    settings: Option<String>,
+    #[arg(long, value_name = "JSON", requires = "controls", value_parser = super::fix::settings)]
+    settings: Option<Value>,
     /// Print one JSON object a line as it is found, the last a summary; docs/scan.md has their form.
     #[arg(long, group = "form")]
     json: bool,
@@ -88,7 +88,9 @@ struct Place {
 /// Looks at everything; says whether anything has drifted.
 pub async fn run(arguments: Arguments) -> Result<End, String> {
     let controls = controls(&arguments)?;
-    let parameters = parameters(&arguments)?;
+    if arguments.settings.is_some() && controls.len() != 1 {
+        return Err("--settings are one control's; name it with --control, and no other".to_owned());
+    }
     let session = Session::open(&arguments.which).await?;
     let (tools, here, account) = who(&arguments, &session).await?;
     let regions = regions(&arguments, &session).await?;
@@ -110,7 +112,10 @@ pub async fn run(arguments: Arguments) -> Result<End, String> {
     };
     let named = places.iter().map(|place| format!("{} {}", place.control.about.id, place.region));
     let identity: Vec<String> =
-        [account.to_string(), arguments.settings.clone().unwrap_or_default()].into_iter().chain(named).collect();
+        [account.to_string(), arguments.settings.as_ref().map(Value::to_string).unwrap_or_default()]
+            .into_iter()
+            .chain(named)
+            .collect();
     let kept = Kept::open(&identity, arguments.fresh);
     if let Some(since) = kept.goes_on_since() {
         eprintln!("{}: goes on where a scan of {since} was stopped; --fresh begins anew", show::mind("note"));
@@ -119,7 +124,7 @@ pub async fn run(arguments: Arguments) -> Result<End, String> {
         tools: &tools,
         here: &here,
         account: &account,
-        parameters: parameters.as_ref(),
+        parameters: arguments.settings.as_ref(),
         shared: RefCell::new(Shared { teller: Teller::begin(form), bar: bar(places.len()), kept }),
     };
     scan.again();
@@ -250,17 +255,6 @@ fn controls(arguments: &Arguments) -> Result<Vec<&'static Entry>, String> {
         }
     };
     arguments.controls.iter().map(named).collect()
-}
-
-fn parameters(arguments: &Arguments) -> Result<Option<Value>, String> {
-    let Some(json) = &arguments.settings else { return Ok(None) };
-    if arguments.controls.len() != 1 {
-        return Err("--settings are one control's; name it with --control, and no other".to_owned());
-    }
-    let settings = serde_json::from_str(json).ok().filter(Value::is_object);
-    settings
-        .map(Some)
-        .ok_or_else(|| "--settings is no JSON object, such as {\"public_websites\": \"close\"}".to_owned())
 }
 
 /// With whose eyes: the caller's, or those of a role of another account.
