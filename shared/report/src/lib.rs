@@ -1,0 +1,3 @@
+//! What happened to an estate in a period, from ledger and evidence: the report that an auditor is handed.
+
+pub mod model;
