@@ -64,6 +64,9 @@ pub struct Sources {
     pub accounts: Vec<String>,
     /// The regions that records are of, in order.
     pub regions: Vec<String>,
+    /// Since when records were read, for drift that was open when the period began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
 }
 
 /// The figures at the head.
@@ -77,9 +80,14 @@ pub struct Summary {
     pub ends: BTreeMap<&'static str, usize>,
     /// Episodes that were open when the report's period ended.
     pub open: usize,
-    /// Of those, what nobody answers for: neither exempt nor left alone by an undo.
+    /// Of those, what nobody answers for: neither exempt nor left alone by an undo, or no longer.
     pub open_unanswered: usize,
-    /// Median seconds from the beginning of drift to its mending, of what was mended in the period.
+    /// Episodes of which it is not known whether they were still open then: [`End::Unseen`].
+    pub unseen: usize,
+    /// How many episodes the times to mend are of: those that the control mended in the period, whose beginning is known, and
+    /// for which nobody answered.
+    pub timed: usize,
+    /// Median seconds from the beginning of drift to its mending, of those.
     pub median_seconds_to_mend: Option<f64>,
     /// The 95th percentile of the same.
     pub p95_seconds_to_mend: Option<f64>,
@@ -89,7 +97,11 @@ pub struct Summary {
     pub records: usize,
     /// Records by outcome; all outcomes, also those with none.
     pub outcomes: BTreeMap<&'static str, usize>,
-    /// Writes that were made to resources.
+    /// Episodes that were seen before the period, and neither ended nor were seen again: this report leaves them out.
+    pub lost_sight_of: usize,
+    /// Records of looks that saw nothing: refused before the look, or failed. They say nothing about drift.
+    pub unlooked: usize,
+    /// Writes that were made to resources; those of an unverified record may have been made.
     pub writes: usize,
 }
 
@@ -99,7 +111,7 @@ pub struct Summary {
 pub enum End {
     /// Mended by Suture, read back and seen.
     Fixed,
-    /// Found sound again without Suture's doing.
+    /// Found sound again without this control's doing.
     MendedElsewhere,
     /// The resource is gone.
     Gone,
@@ -115,6 +127,50 @@ pub enum End {
     TakenBack,
     /// Open, or not known to be closed: a fix failed, was not whole, or was not seen to work.
     Failed,
+    /// Not known: it was left open as it was, which somebody may have mended without a record, and nobody has seen it for days.
+    Unseen,
+}
+
+impl End {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Fixed,
+        Self::MendedElsewhere,
+        Self::Gone,
+        Self::Planned,
+        Self::AwaitingApproval,
+        Self::Refused,
+        Self::Exempt,
+        Self::TakenBack,
+        Self::Failed,
+        Self::Unseen,
+    ];
+
+    /// Its name in JSON and tables: `mended-elsewhere`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::MendedElsewhere => "mended-elsewhere",
+            Self::Gone => "gone",
+            Self::Planned => "planned",
+            Self::AwaitingApproval => "awaiting-approval",
+            Self::Refused => "refused",
+            Self::Exempt => "exempt",
+            Self::TakenBack => "taken-back",
+            Self::Failed => "failed",
+            Self::Unseen => "unseen",
+        }
+    }
+
+    /// Whether it is over.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Fixed | Self::MendedElsewhere | Self::Gone)
+    }
+
+    /// Whether it is known to be open.
+    pub const fn is_open(self) -> bool {
+        !self.is_over() && !matches!(self, Self::Unseen)
+    }
 }
 
 /// One control.
@@ -212,8 +268,19 @@ pub struct Episode {
     pub ended: Option<OffsetDateTime>,
     /// How it ended, or stands.
     pub end: End,
-    /// For how long it was open, in seconds, until its end, the period's end or the report's making.
+    /// When a look last showed it.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_seen: OffsetDateTime,
+    /// Until when somebody answers for it, where it is exempt or was taken back; it can be over.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub answered_until: Option<OffsetDateTime>,
+    /// The id of the exemption that leaves it open.
+    pub exemption: Option<String>,
+    /// For how long it was open within the period, in seconds: until its end, the period's end or the report's making. Of
+    /// what is [`End::Unseen`], until it was last seen.
     pub seconds_open: f64,
+    /// Whether it is one of those that the times to mend are of: see [`Summary::timed`].
+    pub timed: bool,
     /// Why it stands or ended so, in the last record's words.
     pub why: String,
     /// The gate or guard that refused, if one did.
