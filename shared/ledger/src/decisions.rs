@@ -34,6 +34,7 @@ impl Ledger {
 
     /// Decides that a plan is not to be carried out. Nothing if it was decided already.
     pub async fn reject(&self, id: &str, by: &str, now: OffsetDateTime) -> Result<Option<Approval>, Trouble> {
+        self.deployment().await?;
         let Some((mut approval, version)) = self.approval(id).await? else { return Ok(None) };
         if approval.state == ApprovalState::Open {
             approval.state = ApprovalState::Rejected;
@@ -58,6 +59,7 @@ impl Ledger {
 
     /// Puts an exemption in, or one that was changed in its place.
     pub async fn exempt(&self, exemption: &Exemption, version: u64) -> Result<(), Trouble> {
+        self.deployment().await?;
         let written = self.store().write(&[Self::exemption_write(exemption, version)]).await;
         self.forget();
         written

@@ -10,6 +10,11 @@ use time::OffsetDateTime;
 pub(crate) const PARTITION: &str = "deployment";
 /// The sort key of the settings.
 pub(crate) const SETTINGS: &str = "settings";
+/// The sort key of the form that the ledger's items have, if it is not the first.
+pub(crate) const FORMAT: &str = "format";
+/// The form of the items that this version knows. A version that writes what this one could not read, or would lose in writing
+/// it back, has the next number, and puts it into the ledger before it writes anything else.
+pub(crate) const KNOWN: u64 = 1;
 /// How the sort keys of exemptions begin.
 pub(crate) const EXEMPTION: &str = "exemption#";
 

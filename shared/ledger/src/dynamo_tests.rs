@@ -495,7 +495,7 @@ async fn errors_by_consequence() {
             400,
             "ResourceNotFoundException",
             "",
-            lasting("the ledger table suture-ledger does not exist; set SUTURE_LEDGER"),
+            lasting("the ledger table suture-ledger does not exist in this account and region; set SUTURE_LEDGER"),
         ),
         (
             400,
@@ -514,7 +514,7 @@ async fn errors_by_consequence() {
         (400, "ValidationException", "", lasting("other keys or indexes than a ledger")),
         (400, "IdempotentParameterMismatchException", "", lasting("(IdempotentParameterMismatchException)")),
         (400, "Weird<script>Exception", "", lasting("(WeirdscriptException)")),
-        (400, "ExpiredTokenException", "", (true, false, "credentials had expired")),
+        (400, "ExpiredTokenException", "", (true, false, "credentials have expired")),
         (400, "ThrottlingException", "", (true, false, "busy")),
         (400, "ProvisionedThroughputExceededException", "", (true, false, "busy")),
         (503, "ServiceUnavailable", "", (true, false, "not available")),

@@ -13,21 +13,26 @@
 //! read past it: somebody changed it. Lines that somebody cut off at the end, whole, are not missed; whoever may write to
 //! the file can do that.
 //!
-//! Writers exclude each other and readers by a lock on the file (`flock`), which ends with the process that has it.
+//! Writers exclude each other and readers by a lock on the file (`flock`), which ends with the process that has it. Nobody waits
+//! for it for ever: somebody may have stopped a process that has it.
+//!
+//! Whoever may only read can look all the same ([`File::look`]).
 
 use crate::approval::hex;
-use crate::memory::Table;
-use crate::store::{Answer, Index, Item, Key, Store, Trouble, Write};
+use crate::memory::{Memory, Table};
+use crate::store::{Answer, Index, Item, Key, Store, Trouble, Write, newer};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::cell::{RefCell, RefMut};
 use std::fmt;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 use triggers::ids::shown;
 
 /// The first line.
@@ -39,10 +44,20 @@ const SUM: &[u8] = b"{\"sum\":\"";
 /// How many digits a checksum has.
 const DIGITS: usize = 64;
 
+/// How long the lock is waited for. Whoever has it has it for one read or one write, which is milliseconds.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The first wait for the lock; each is twice the one before, up to [`LONGEST`].
+const FIRST: Duration = Duration::from_micros(200);
+/// The longest wait between two tries for the lock.
+const LONGEST: Duration = Duration::from_millis(20);
+
 /// A ledger in a file. Several processes can have the same one open.
 pub struct File {
     path: PathBuf,
-    disk: fs::File,
+    /// None if there is no file, and none can be made.
+    disk: Option<fs::File>,
+    /// Why it cannot be written.
+    shut: Option<Trouble>,
     read: RefCell<Read>,
 }
 
@@ -95,6 +110,14 @@ enum Entry {
     },
 }
 
+/// What there is of the first line.
+enum First {
+    /// All of it.
+    Whole,
+    /// The beginning, or nothing.
+    Begun,
+}
+
 /// A lock on the file, until it is dropped.
 struct Lock<'a>(&'a fs::File);
 
@@ -125,18 +148,8 @@ impl File {
         DirBuilder::new().recursive(true).mode(0o700).create(above).map_err(cannot)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = file.map_err(cannot)?;
-        let about = file.metadata().map_err(cannot)?;
-        if !about.is_file() {
-            return Err(no_ledger(path));
-        }
-        if about.mode() & 0o022 != 0 {
-            return Err(Trouble::lasting(format!(
-                "the ledger {} can be written by other users, who could exempt what they like; take that from them \
-                 (chmod 600)",
-                named(path)
-            )));
-        }
-        let opened = Self { path: path.to_owned(), disk: file, read: RefCell::default() };
+        sound(path, &file)?;
+        let opened = Self { path: path.to_owned(), disk: Some(file), shut: None, read: RefCell::default() };
         {
             let _lock = opened.lock(true)?;
             if opened.begin()? {
@@ -149,34 +162,76 @@ impl File {
         Ok(opened)
     }
 
-    /// Reads the first line, or writes it; whether it did.
-    fn begin(&self) -> Result<bool, Trouble> {
+    /// Opens the ledger in this file to look at it, where [`File::open`] met this trouble: each write meets it again. Where
+    /// there is no file, nothing is in the ledger.
+    ///
+    /// # Errors
+    /// The file cannot be read either, others may write to it, it is no ledger or a newer version's, or a line of it was
+    /// changed.
+    pub fn look(path: impl AsRef<Path>, shut: Trouble) -> Result<Self, Trouble> {
+        let path = path.as_ref();
+        let mut opened = Self { path: path.to_owned(), disk: None, shut: Some(shut), read: RefCell::default() };
+        let file = match OpenOptions::new().read(true).open(path) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(opened),
+            Err(error) => return Err(cannot(path, &error)),
+        };
+        sound(path, &file)?;
+        opened.disk = Some(file);
+        let begun = {
+            let _lock = opened.lock(false)?;
+            opened.first()?
+        };
+        match begun {
+            First::Whole => {
+                opened.read.borrow_mut().end = HEADER.len() as u64;
+                drop(opened.now()?);
+            }
+            First::Begun => opened.disk = None,
+        }
+        Ok(opened)
+    }
+
+    /// What is in it, as it is now, for whoever wants to try what nobody is to remember.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn copy(&self) -> Result<Memory, Trouble> {
+        Ok(Memory::of(self.now()?.table.clone()))
+    }
+
+    /// Reads the first line.
+    fn first(&self) -> Result<First, Trouble> {
         let mut first = [0; HEADER.len()];
         let length = self.read_at(&mut first, 0)?;
         let first = first.get(..length).unwrap_or_default();
         if first == HEADER.as_bytes() {
-            return Ok(false);
+            return Ok(First::Whole);
         }
         // Nothing, or what is left of somebody who was killed here.
         if HEADER.as_bytes().starts_with(first) {
-            let written = self.disk.write_all_at(HEADER.as_bytes(), 0).and_then(|()| self.disk.sync_all());
-            written.map_err(|error| cannot(&self.path, &error))?;
-            return Ok(true);
+            return Ok(First::Begun);
         }
         if first.starts_with(ANY_HEADER.as_bytes()) {
-            return Err(Trouble::lasting(format!(
-                "the ledger {} is of a format that this version of suture does not know; use a newer suture",
-                named(&self.path)
-            )));
+            return Err(newer(&format!("the ledger {}", named(&self.path))));
         }
         Err(no_ledger(&self.path))
     }
 
+    /// Reads the first line, or writes it; whether it did.
+    fn begin(&self) -> Result<bool, Trouble> {
+        let (First::Begun, Some(disk)) = (self.first()?, &self.disk) else { return Ok(false) };
+        let written = disk.write_all_at(HEADER.as_bytes(), 0).and_then(|()| disk.sync_all());
+        written.map_err(|error| cannot(&self.path, &error))?;
+        Ok(true)
+    }
+
     /// Fills the buffer from there on, as far as the file goes; how much that is.
     fn read_at(&self, buffer: &mut [u8], from: u64) -> Result<usize, Trouble> {
+        let Some(disk) = &self.disk else { return Ok(0) };
         let mut length = 0;
         while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
-            match self.disk.read_at(rest, from + length as u64) {
+            match disk.read_at(rest, from + length as u64) {
                 Ok(0) => break,
                 Ok(read) => length += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -186,13 +241,27 @@ impl File {
         Ok(length)
     }
 
-    /// Waits for the lock. Whoever has it has it for one read or one write, and it ends with them.
-    fn lock(&self, alone: bool) -> Result<Lock<'_>, Trouble> {
+    /// Waits for the lock; there is none where there is no file.
+    fn lock(&self, alone: bool) -> Result<Option<Lock<'_>>, Trouble> {
+        let Some(disk) = &self.disk else { return Ok(None) };
+        let (began, mut wait) = (Instant::now(), FIRST);
         loop {
-            match if alone { self.disk.lock() } else { self.disk.lock_shared() } {
-                Ok(()) => return Ok(Lock(&self.disk)),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(cannot(&self.path, &error)),
+            match if alone { disk.try_lock() } else { disk.try_lock_shared() } {
+                Ok(()) => return Ok(Some(Lock(disk))),
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(cannot(&self.path, &error)),
+                Err(TryLockError::WouldBlock) if began.elapsed() > PATIENCE => {
+                    return Err(Trouble::passing(format!(
+                        "another process has held the ledger {} for {} seconds; let it end, or end it (fuser names it), and \
+                         try again",
+                        named(&self.path),
+                        PATIENCE.as_secs()
+                    )));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    sleep(wait);
+                    wait = (wait * 2).min(LONGEST);
+                }
             }
         }
     }
@@ -200,7 +269,8 @@ impl File {
     /// Reads what was appended since it was last read, under a lock.
     fn catch_up(&self) -> Result<RefMut<'_, Read>, Trouble> {
         let mut read = self.read.borrow_mut();
-        let about = self.disk.metadata().map_err(|error| cannot(&self.path, &error))?;
+        let Some(disk) = &self.disk else { return Ok(read) };
+        let about = disk.metadata().map_err(|error| cannot(&self.path, &error))?;
         // Somebody moved it away, or put another in its place: what is written here, nobody would find again.
         let same = fs::metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == (about.dev(), about.ino()));
         let length = about.len();
@@ -245,6 +315,9 @@ impl File {
     }
 
     fn append(&self, writes: &[Write]) -> Result<(), Trouble> {
+        let (None, Some(disk)) = (&self.shut, &self.disk) else {
+            return Err(self.shut.clone().unwrap_or_else(|| no_ledger(&self.path)));
+        };
         let _lock = self.lock(true)?;
         let mut read = self.catch_up()?;
         read.table.check(writes)?;
@@ -256,13 +329,13 @@ impl File {
         };
         let end = read.end;
         // Also what somebody left who was killed.
-        let cut = || self.disk.set_len(end);
-        if let Err(error) = cut().and_then(|()| self.disk.write_all_at(&line, end)) {
+        let cut = || disk.set_len(end);
+        if let Err(error) = cut().and_then(|()| disk.write_all_at(&line, end)) {
             // Half a line at the most. If it cannot be cut off now, the next one does.
             let _ = cut();
             return Err(cannot(&self.path, &error));
         }
-        if let Err(error) = self.disk.sync_data() {
+        if let Err(error) = disk.sync_data() {
             let _ = cut();
             return Err(match cannot(&self.path, &error) {
                 Trouble::Away { why, retry, .. } => Trouble::Away { why, retry, perhaps: true },
@@ -339,6 +412,21 @@ impl From<Entry> for Write {
             }
         }
     }
+}
+
+/// Whether it is a file that nobody else may write to.
+fn sound(path: &Path, file: &fs::File) -> Result<(), Trouble> {
+    let about = file.metadata().map_err(|error| cannot(path, &error))?;
+    if !about.is_file() {
+        return Err(no_ledger(path));
+    }
+    if about.mode() & 0o022 != 0 {
+        return Err(Trouble::lasting(format!(
+            "the ledger {} can be written by other users, who could exempt what they like; take that from them (chmod 600)",
+            named(path)
+        )));
+    }
+    Ok(())
 }
 
 /// The file, for a message.

@@ -200,8 +200,8 @@ fn what_is_no_ledger_is_left_as_it_is() {
         (b"shopping list".as_slice(), "is no ledger of suture's"),
         (b"a\nb\n", "is no ledger of suture's"),
         (b"{\"format\":\"suture.record/1\"}\n", "is no ledger of suture's"),
-        (b"{\"format\":\"suture.ledger/2\"}\n", "use a newer suture"),
-        (b"{\"format\":\"suture.ledger/1.1\"}\n{}\n", "use a newer suture"),
+        (b"{\"format\":\"suture.ledger/2\"}\n", "newer suture than this one"),
+        (b"{\"format\":\"suture.ledger/1.1\"}\n{}\n", "newer suture than this one"),
     ] {
         let trouble = File::open(folder.holding(bytes)).unwrap_err();
         assert!(trouble.to_string().contains(says), "{trouble}");
@@ -251,6 +251,39 @@ fn every_no_of_the_file_system_names_the_next_step() {
         let says = cannot(Path::new("/a\u{1b}b"), &io::Error::new(kind, "SECRET")).to_string();
         assert!(says.contains(next) && says.starts_with(r#"the ledger "/a\u{1b}b" "#), "{says}");
         assert!(!says.contains("SECRET"));
+    }
+}
+
+#[test]
+fn whoever_may_only_read_can_look_and_not_write() {
+    let shut = Trouble::lasting("the disk is read-only");
+    let folder = Folder::new();
+    let look = File::look(folder.holding(&three()), shut.clone()).unwrap();
+    assert_eq!(names(&all(&look)), "x2z1");
+    assert_eq!(now(look.write(&[put("w", 1, json!({}))])), Err(shut.clone()));
+    // A copy takes what nobody is to remember.
+    let copy = look.copy().unwrap();
+    now(copy.write(&[put("w", 1, json!({}))])).unwrap();
+    assert_eq!((names(&all(&copy)).as_str(), names(&all(&look)).as_str()), ("w1x2z1", "x2z1"));
+    // What others write meanwhile is seen.
+    let other = File::open(folder.ledger()).unwrap();
+    now(other.write(&[put("v", 1, json!({}))])).unwrap();
+    assert_eq!(names(&all(&look)), "v1x2z1");
+    // Nothing is made where there is nothing, nor where somebody was killed before the first line was whole.
+    for (left, place) in [("", "none/ledger"), ("{\"for", "begun")] {
+        let path = folder.0.join(place);
+        if !left.is_empty() {
+            drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap());
+            fs::write(&path, left).unwrap();
+        }
+        let look = File::look(&path, shut.clone()).unwrap();
+        assert_eq!((names(&all(&look)).as_str(), now(look.write(&[put("w", 1, json!({}))]))), ("", Err(shut.clone())));
+        assert_eq!(fs::read_to_string(&path).unwrap_or_default(), left);
+    }
+    // What is no ledger is none for a look either.
+    for (bytes, says) in [(&b"hello\n"[..], "no ledger"), (b"{\"format\":\"suture.ledger/2\"}\n", "newer suture")] {
+        let trouble = File::look(folder.holding(bytes), shut.clone()).unwrap_err();
+        assert!(trouble.to_string().contains(says), "{trouble}");
     }
 }
 

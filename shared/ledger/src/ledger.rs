@@ -4,10 +4,10 @@
 //! both write.
 
 use crate::approval;
-use crate::deployment::{self, Deployment, EXEMPTION, SETTINGS};
+use crate::deployment::{self, Deployment, EXEMPTION, FORMAT, KNOWN, SETTINGS};
 use crate::exemption::Exemption;
 use crate::standing::{Last, Lease, Return, Spot, Standing};
-use crate::store::{Index, Item, Key, Store, Trouble, Write};
+use crate::store::{Index, Item, Key, Store, Trouble, Write, newer};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use triggers::ids::shown;
 
 /// How long nobody else may write to a resource after an intent, if nothing else is said. Whoever holds it begins no write that
 /// could be under way when it ends. Lambda tries again a minute after a failure, and finds the lease of the dead ended. Nobody
@@ -120,9 +121,18 @@ impl Ledger {
         &*self.store
     }
 
-    /// What holds for the deployment, as it is now.
+    /// What holds for the deployment, as it is now. Whoever means to write asks for it first.
+    ///
+    /// # Errors
+    /// The ledger cannot be read, or has a form that this version does not know.
     pub async fn deployment(&self) -> Result<Rc<Deployment>, Trouble> {
         let items = self.store.query(deployment::PARTITION, "", false, MANY).await?;
+        // First of all: whatever else is there may read like something that it is not.
+        if let Some(format) = items.iter().find(|item| item.key.sk == FORMAT)
+            && format.body.get("format").and_then(Value::as_u64) != Some(KNOWN)
+        {
+            return Err(newer("the ledger"));
+        }
         let mut read = Deployment::default();
         for item in items {
             if item.key.sk == SETTINGS {
@@ -517,9 +527,9 @@ fn hour(now: OffsetDateTime) -> String {
 
 pub(crate) fn body<T: DeserializeOwned>(item: &Item) -> Result<T, Trouble> {
     T::deserialize(&item.body).map_err(|_| {
-        Trouble::lasting(format!(
-            "the ledger's item {} {} is not in a form that this version knows; was it written by a newer one?",
-            item.key.pk, item.key.sk
+        let (pk, sk) = (shown(&item.key.pk), shown(&item.key.sk));
+        newer(&format!(
+            "the ledger's item {pk} {sk} is not in a form that this version knows: it was changed by hand, or"
         ))
     })
 }

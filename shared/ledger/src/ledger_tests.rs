@@ -427,6 +427,36 @@ fn settings_that_are_not_understood_are_trouble_and_no_defaults() {
 }
 
 #[test]
+fn a_ledger_of_a_newer_suture_is_read_and_not_written() {
+    let (memory, ledger) = both();
+    let record = record("r-1", 0, "unverified");
+    intend(&ledger, &look(&ledger), "r-1", 0).unwrap();
+    for (format, known) in [(json!({"format": 1}), true), (json!({"format": 2}), false), (json!("2"), false)] {
+        let key = Key::new("deployment", FORMAT);
+        let version = now(ledger.store().get(&key)).unwrap().map_or(1, |item| item.version + 1);
+        let item = Item { key, version, body: format, id: None, day: None, expires: None };
+        now(ledger.store().write(&[Write::Put(item)])).unwrap();
+        let before = memory.items();
+        let answers = [
+            now(ledger.look(&spot())).map(drop),
+            now(ledger.deployment()).map(drop),
+            now(ledger.change("alice", at(0), |_| ())).map(drop),
+            now(ledger.exempt(&exemption("e-1"), 0)),
+            now(ledger.reject("3f9a1c0d2e4b", "alice", at(0))).map(drop),
+        ];
+        for answer in answers {
+            assert_eq!(answer.is_ok(), known, "{answer:?}");
+            let Err(trouble) = answer else { continue };
+            assert!(trouble.to_string().contains("written by a newer suture") && !trouble.is_worth_a_retry());
+        }
+        if !known {
+            assert_eq!(memory.items(), before);
+            assert_eq!(now(ledger.history(&spot(), 9)).unwrap(), std::slice::from_ref(&record));
+        }
+    }
+}
+
+#[test]
 fn a_standing_that_is_not_understood_is_trouble() {
     let (_, ledger) = both();
     let item = Item {

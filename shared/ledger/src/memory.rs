@@ -78,6 +78,11 @@ impl Table {
 }
 
 impl Memory {
+    /// One that begins with this.
+    pub(crate) fn of(table: Table) -> Self {
+        Self { table: RefCell::new(table) }
+    }
+
     /// The count at this key.
     pub fn count(&self, key: &Key) -> u64 {
         self.table.borrow().counts.get(key).copied().unwrap_or_default()

@@ -124,6 +124,12 @@ impl fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
+/// What it means that something of the ledger is in a form that this version does not know.
+pub(crate) fn newer(what: &str) -> Trouble {
+    let own = env!("CARGO_PKG_VERSION");
+    Trouble::lasting(format!("{what} was written by a newer suture than this one ({own}); install that one"))
+}
+
 /// What holds the ledger. Reads by key and by partition see every write that was answered; reads by index may lag.
 pub trait Store {
     /// The item with this key, if there is one.

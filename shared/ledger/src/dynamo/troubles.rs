@@ -117,9 +117,11 @@ impl Dynamo {
             _ => return Met::Lost("the answer broke off or could not be read"),
         };
         match (code, status) {
-            ("ResourceNotFoundException" | "TableNotFoundException", _) => {
-                Met::Over(format!("the ledger table {} does not exist; set SUTURE_LEDGER or deploy it", self.table))
-            }
+            ("ResourceNotFoundException" | "TableNotFoundException", _) => Met::Over(format!(
+                "the ledger table {} does not exist in this account and region; set SUTURE_LEDGER, AWS_PROFILE or \
+                     AWS_REGION to the deployment's, or deploy it",
+                self.table
+            )),
             (
                 "ProvisionedThroughputExceededException"
                 | "ThrottlingException"
@@ -134,7 +136,7 @@ impl Dynamo {
             }
             ("TransactionInProgressException", _) => Met::UnderWay,
             ("ExpiredTokenException" | "ExpiredToken" | "RequestExpired" | "RequestTimeTooSkewed", _) => {
-                Met::Unsent("our credentials had expired, or our clock is wrong")
+                Met::Unsent("our credentials have expired (sign in again), or our clock is wrong")
             }
             (
                 "UnrecognizedClientException"
