@@ -3,7 +3,7 @@
 
 use remediation::event::{self, Own};
 use remediation::lambda::{self, Here, Look, Response, Retry, Tools};
-use remediation::sweep::Swept;
+use remediation::sweep::Looked;
 use remediation::{About, AccountId, Control, Region};
 use serde_json::Value;
 use std::fmt;
@@ -47,7 +47,7 @@ pub struct Task<'a> {
 }
 
 /// What looking at a page of resources comes to: see [`lambda::look`].
-pub type Seen<'a> = Pin<Box<dyn Future<Output = Result<(Swept, Option<String>), String>> + 'a>>;
+pub type Seen<'a> = Pin<Box<dyn Future<Output = Result<Looked, String>> + 'a>>;
 
 /// A look at a page of a control's resources, and what with.
 pub struct Glance<'a> {

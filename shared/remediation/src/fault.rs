@@ -168,9 +168,17 @@ impl Attempt<'_> {
             ("ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "RequestTimeTooSkewed", _) => {
                 Fault::Retry(said("our credentials had expired, or our clock is wrong"))
             }
-            ("InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "InvalidToken", _) => {
-                Fault::GiveUp(said("AWS does not accept our credentials"))
-            }
+            // EC2's is <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
+            (
+                "InvalidAccessKeyId"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+                | "AuthFailure"
+                | "SignatureDoesNotMatch"
+                | "InvalidSignatureException"
+                | "InvalidToken",
+                _,
+            ) => Fault::GiveUp(said("AWS does not accept our credentials")),
             (
                 "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "UnauthorizedOperation" | "Forbidden",
                 _,
@@ -236,7 +244,13 @@ mod tests {
         assert!(matches!(answered(409, "OperationAborted", ""), Fault::Conflict(_)));
         assert!(matches!(answered(409, "InvalidBucketState", ""), Fault::GiveUp(_)));
         assert!(matches!(answered(400, "InvalidArgument", ""), Fault::GiveUp(_)));
-        assert!(matches!(answered(403, "InvalidAccessKeyId", ""), Fault::GiveUp(_)));
+        for code in ["InvalidAccessKeyId", "UnrecognizedClientException", "AuthFailure", "InvalidSignatureException"] {
+            let fault = answered(403, code, "");
+            assert!(
+                matches!(&fault, Fault::GiveUp(why) if why.contains("does not accept our credentials")),
+                "{fault:?}"
+            );
+        }
         assert!(matches!(answered(403, "AccessDenied", ""), Fault::Denied { by: DeniedBy::Unsaid, .. }));
         assert!(matches!(answered(403, "", ""), Fault::Denied { .. }));
         assert!(matches!(answered(301, "", ""), Fault::GiveUp(_)));

@@ -38,7 +38,7 @@ mod recall;
 mod sweeps;
 
 pub use lambda_runtime::Error;
-pub use process::{Here, Tools, sdk_config, variable};
+pub use process::{Here, Tools, sdk_config, sdk_loader, variable};
 pub use sweeps::{Look, look};
 
 use sweeps::{all, everywhere};

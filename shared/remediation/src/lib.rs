@@ -9,7 +9,7 @@
 
 pub mod accounts;
 pub mod caller;
-mod connection;
+pub mod connection;
 pub mod control;
 pub mod driver;
 pub mod event;

@@ -22,7 +22,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use triggers::Part;
 
-/// How many resources are worked on at a time. Each has a few reads beside each other; IAM and S3 Control throttle first.
+/// How many resources are worked on at a time, where nobody says otherwise. Each has a few reads beside each other; IAM and S3
+/// Control throttle first.
 pub const AT_ONCE: usize = 8;
 /// How many resources can wait for another round. More trouble than that is no passing trouble.
 const WAITING: usize = 2000;
@@ -67,6 +68,18 @@ pub async fn sweep<C: Control>(
     sweep: &Sweep,
     others: Option<&Queue>,
     run: &Run<'_>,
+    each: impl FnMut(Record),
+) -> Swept {
+    abreast::<C>(cloud, sweep, others, run, AT_ONCE, each).await
+}
+
+/// The same with so many resources worked on at a time.
+async fn abreast<C: Control>(
+    cloud: &impl Cloud<C>,
+    sweep: &Sweep,
+    others: Option<&Queue>,
+    run: &Run<'_>,
+    at_once: usize,
     mut each: impl FnMut(Record),
 ) -> Swept {
     let mut swept = Swept::default();
@@ -122,7 +135,7 @@ pub async fn sweep<C: Control>(
             }
             continue;
         }
-        while working.len() < AT_ONCE
+        while working.len() < at_once.max(1)
             && !late
             && let Some(target) = queue.pop_front()
         {
@@ -204,34 +217,105 @@ async fn hand_over<C: Control>(
     }
 }
 
-/// One page of a place, looked at: nothing is written, and a ledger is only read. The place's listing goes on after the token
-/// that comes with what the page came to, if one does.
+/// From where on a place is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum From {
+    /// From the beginning.
+    #[default]
+    Beginning,
+    /// From the page after this token, which is still to be listed.
+    After(String),
+    /// From a page that is listed already.
+    Listed(Listed),
+}
+
+/// A page that was listed while the one before it was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The token that it comes after.
+    pub after: String,
+    /// The resources on it.
+    resources: Vec<String>,
+    /// The token that the page after it comes after; none if there is none.
+    next: Option<String>,
+}
+
+impl From {
+    /// The token that the page comes after; none for the first.
+    pub fn after(&self) -> Option<&str> {
+        match self {
+            Self::Beginning => None,
+            Self::After(token) | Self::Listed(Listed { after: token, .. }) => Some(token),
+        }
+    }
+}
+
+/// What a page of a place came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// What it came to.
+    pub swept: Swept,
+    /// Where the next page begins; none if this was the last.
+    pub next: Option<From>,
+}
+
+/// One page of a place, looked at, so many resources at a time: nothing is written, and a ledger is only read. The page after
+/// it is listed meanwhile. `listed` hears how many resources the page has as soon as that is known, and whether more follow.
 pub async fn look<C: Control>(
     cloud: &impl Cloud<C>,
     place: &Sweep,
-    after: Option<&str>,
+    from: From,
+    at_once: usize,
     run: &Run<'_>,
     each: impl FnMut(Record),
-) -> (Swept, Option<String>) {
-    let listed = match gate::listed::<C>(&place.account, &place.region, &place.overrides, run.settings) {
-        Ok(()) => page(cloud, place, run, after).await.map_err(|fault| (fault.is_worth_a_retry(), fault.to_string())),
+    listed: impl FnOnce(usize, bool),
+) -> Looked {
+    let page = match gate::listed::<C>(&place.account, &place.region, &place.overrides, run.settings) {
+        Ok(()) => {
+            listing::<C>(cloud, place, from, run).await.map_err(|fault| (fault.is_worth_a_retry(), fault.to_string()))
+        }
         Err(refusal) => Err((false, refusal.why)),
     };
-    let Page { targets, next } = match listed {
+    let (resources, next) = match page {
         Ok(page) => page,
         Err((retry, why)) => {
             let cut_short = Some(format!("the listing broke off: {why}"));
-            return (Swept { cut_short, retry, ..Swept::default() }, None);
+            return Looked { swept: Swept { cut_short, retry, ..Swept::default() }, next: None };
         }
     };
-    if targets.is_empty() {
-        return (Swept { listed: next.is_none(), ..Swept::default() }, next);
+    listed(resources.len(), next.is_some());
+    let here = async {
+        if resources.is_empty() {
+            return Swept::default();
+        }
+        let part = Some(Part { resources, ..Part::default() });
+        let page = Sweep { part, mode: Some(Mode::Plan), ..place.clone() };
+        Box::pin(abreast::<C>(cloud, &page, None, run, at_once, each)).await
+    };
+    let ahead = async {
+        let after = next?;
+        // What goes wrong now goes wrong again, or not, when the page is wanted: then it is told.
+        Some(match Box::pin(listing::<C>(cloud, place, From::After(after.clone()), run)).await {
+            Ok((resources, next)) => From::Listed(Listed { after, resources, next }),
+            Err(_) => From::After(after),
+        })
+    };
+    let (swept, next) = futures_util::future::join(here, ahead).await;
+    Looked { swept: Swept { listed: next.is_none(), ..swept }, next }
+}
+
+/// The names on a page, and the token for the one after it.
+async fn listing<C: Control>(
+    cloud: &impl Cloud<C>,
+    place: &Sweep,
+    from: From,
+    run: &Run<'_>,
+) -> Result<(Vec<String>, Option<String>), Fault> {
+    if let From::Listed(Listed { resources, next, .. }) = from {
+        return Ok((resources, next));
     }
-    let resources = targets.iter().map(ToString::to_string).collect();
-    let part = Some(Part { resources, ..Part::default() });
-    let page = Sweep { part, mode: Some(Mode::Plan), ..place.clone() };
-    let swept = sweep::<C>(cloud, &page, None, run, each).await;
-    (Swept { listed: next.is_none(), ..swept }, next)
+    let Page { targets, next } = page(cloud, place, run, from.after()).await?;
+    Ok((targets.iter().map(ToString::to_string).collect(), next))
 }
 
 /// Hands whole places over: to each an invocation of its own that lists what is there.

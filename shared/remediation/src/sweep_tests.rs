@@ -23,6 +23,8 @@ struct Street {
     writes: RefCell<HashMap<String, usize>>,
     occasions: RefCell<HashSet<OffsetDateTime>>,
     denied: bool,
+    /// How many listings of a page that is not the first are denied.
+    torn: Cell<usize>,
 }
 
 fn name(number: usize) -> String {
@@ -42,6 +44,7 @@ fn street(open: usize, shut: usize, throttles: usize) -> Street {
         writes: RefCell::default(),
         occasions: RefCell::default(),
         denied: false,
+        torn: Cell::new(0),
     }
 }
 
@@ -84,7 +87,9 @@ impl Cloud<Doors> for Street {
     async fn list(&self, _: &AccountId, _: &Region, at: &Occasion, after: Option<&str>) -> Result<Page<Name>, Fault> {
         self.occasions.borrow_mut().insert(at.now);
         self.call().await?;
-        if self.denied {
+        let torn = after.is_some() && self.torn.get() > 0;
+        self.torn.set(self.torn.get() - usize::from(torn));
+        if self.denied || torn {
             return Err(crate::toy::denied(crate::fault::DeniedBy::OurRole));
         }
         let from: usize = after.map_or(0, |after| after.parse().unwrap());
@@ -307,4 +312,60 @@ async fn nothing_is_listed_where_nothing_may_be_changed() {
         assert!(!swept.retry && swept.cut_short.unwrap().contains(gate));
     }
     assert_eq!(street.calls.get(), 0);
+}
+
+/// One page, looked at; with what was said of its length.
+async fn look_at(street: &Street, from: From, at_once: usize) -> (Looked, Vec<Record>, Vec<(usize, bool)>) {
+    let settings = settings(Mode::Enforce);
+    let (ledger, spent) = (crate::toy::ledger(), Spent::default());
+    let run = Run { deadline: Instant::now() + LONG, ..crate::toy::a_run("l", &settings, Some(&ledger), &spent) };
+    let (mut records, mut lengths) = (Vec::new(), Vec::new());
+    let each = |record| records.push(record);
+    let place = Sweep { trigger: Trigger::Manual, ..scheduled() };
+    let listed = |count, more| lengths.push((count, more));
+    let looked = look::<Doors>(street, &place, from, at_once, &run, each, listed).await;
+    (looked, records, lengths)
+}
+
+/// All pages, one after the other; how many there were, and the names that were looked at.
+async fn look_at_all(street: &Street, at_once: usize) -> (Vec<(usize, bool)>, Vec<String>) {
+    let (mut from, mut lengths, mut names) = (Some(From::Beginning), Vec::new(), Vec::new());
+    while let Some(page) = from {
+        let (looked, records, length) = look_at(street, page, at_once).await;
+        assert_eq!((looked.swept.looked_at, &looked.swept.cut_short), (records.len(), &None));
+        names.extend(records.into_iter().map(|record| record.resource.id));
+        lengths.extend(length);
+        assert_eq!(looked.swept.listed, looked.next.is_none());
+        from = looked.next;
+    }
+    names.sort();
+    (lengths, names)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_page_is_listed_while_this_one_is_looked_at() {
+    let street = street(0, 95, 0);
+    let began = Instant::now();
+    let (lengths, names) = look_at_all(&street, 5).await;
+    assert_eq!(names, (0..95).map(name).collect::<Vec<_>>(), "each once");
+    assert_eq!(lengths, [vec![(10, true); 9], vec![(5, false)]].concat());
+    assert_eq!(street.calls.get(), 95 + 10, "and each page is listed once");
+    // The first listing, and then the looks alone: two times five beside each other on each page, and five on the last.
+    assert_eq!(began.elapsed().as_millis(), 20 + 9 * 40 + 20);
+    assert_eq!(street.busiest.get(), 5 + 1, "five at a time, and a listing");
+    assert!(street.writes.borrow().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_could_not_be_listed_ahead_is_listed_when_it_is_wanted() {
+    let street = Street { torn: Cell::new(1), ..street(0, 25, 0) };
+    let (looked, _, _) = look_at(&street, From::Beginning, 8).await;
+    assert_eq!((looked.swept.cut_short, &looked.next), (None, &Some(From::After("10".to_owned()))));
+    let (looked, records, _) = look_at(&street, looked.next.unwrap(), 8).await;
+    assert_eq!((records.len(), looked.next.as_ref().and_then(From::after)), (10, Some("20")));
+    // What is denied for good is told of the page that it is about, and of no other.
+    street.torn.set(usize::MAX);
+    let (looked, records, _) = look_at(&street, From::After("10".to_owned()), 8).await;
+    assert!(records.is_empty() && looked.next.is_none() && !looked.swept.listed);
+    assert!(looked.swept.cut_short.unwrap().contains("the listing broke off"));
 }

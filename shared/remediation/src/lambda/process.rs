@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
 use ledger::{Dynamo, LEASE, Ledger};
 use std::rc::Rc;
 use std::time::Duration;
@@ -118,24 +118,29 @@ pub(super) fn own_account(
     }
 }
 
-/// One SDK configuration for every client. No emulator is named here: `AWS_ENDPOINT_URL` and its kin do that.
+/// One SDK configuration for every client, as [`sdk_loader`] has it and the environment says.
+pub async fn sdk_config() -> SdkConfig {
+    sdk_loader().load().await
+}
+
+/// What every SDK configuration of ours begins with. No emulator is named here: `AWS_ENDPOINT_URL` and its kin do that.
 ///
 /// Times are short because the driver's deadline is the invocation's: the SDK must have tried again well before it.
 /// <https://docs.aws.amazon.com/sdk-for-rust/latest/dg/timeouts.html>
-pub async fn sdk_config() -> SdkConfig {
+pub fn sdk_loader() -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(5))
         .operation_timeout(Duration::from_secs(20))
         .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(100)))
         .timeout_config(timeouts)
         .http_client(OneConnector::default())
         // It watches for slow downloads; ours are a few hundred bytes.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if let Ok(name) = AppName::new("suture") {
-        loader = loader.app_name(name);
+    match AppName::new("suture") {
+        Ok(name) => loader.app_name(name),
+        Err(_) => loader,
     }
-    loader.load().await
 }

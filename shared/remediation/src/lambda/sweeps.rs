@@ -8,7 +8,7 @@ use crate::event::{Sweep, Trigger, Unread};
 use crate::metrics;
 use crate::record::{Outcome, Record};
 use crate::settings::Mode;
-use crate::sweep::{self, Swept};
+use crate::sweep::{self, From, Looked};
 use aws_config::SdkConfig;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -21,14 +21,19 @@ pub struct Look<'a> {
     pub account: &'a AccountId,
     /// The region.
     pub region: &'a Region,
-    /// From where on; none is the beginning.
-    pub after: Option<&'a str>,
+    /// From where on.
+    pub from: From,
+    /// How many resources are looked at at a time.
+    pub at_once: usize,
     /// What each resource came to. A record of what is compliant, too.
     pub each: &'a mut dyn FnMut(Record),
+    /// How many resources the page has, as soon as that is known, and whether more follow.
+    pub listed: &'a mut dyn FnMut(usize, bool),
 }
 
 /// Looks at one page of a control's resources: what a fix would write, and what that would break. Nothing is written,
-/// neither there nor to the ledger. Says what the page came to, and where the next one begins, if there is one.
+/// neither there nor to the ledger. Says what the page came to, and where the next one begins, if there is one; that one has
+/// been listed meanwhile.
 ///
 /// # Errors
 /// Parameters that are none of the control's.
@@ -39,7 +44,7 @@ pub async fn look<C: Control, K: Cloud<C>>(
     here: &Here,
     deadline: Instant,
     look: Look<'_>,
-) -> Result<(Swept, Option<String>), String> {
+) -> Result<Looked, String> {
     let read = parameters_of::<C>(parameters.as_ref())?;
     let cloud = Clouds::new(&tools.accounts, |sdk: &SdkConfig| connect(sdk, read.clone()));
     let (spent, now) = (Spent::default(), OffsetDateTime::now_utc());
@@ -67,7 +72,7 @@ pub async fn look<C: Control, K: Cloud<C>>(
         overrides: Vec::new(),
         part: None,
     };
-    Ok(Box::pin(sweep::look::<C>(&cloud, &place, look.after, &run, look.each)).await)
+    Ok(Box::pin(sweep::look::<C>(&cloud, &place, look.from, look.at_once, &run, look.each, look.listed)).await)
 }
 
 /// Looks at every resource of every place: where there is more than one, each place is handed to an invocation of its own.
