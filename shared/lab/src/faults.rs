@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +21,12 @@ pub enum Kind {
     DeniedByOrganization,
     /// 403 `AccessDenied`, as a missing permission would say it.
     Denied,
+    /// The credentials have expired.
+    Expired,
+    /// The access key is none that AWS knows.
+    UnknownKey,
+    /// The request was signed at another time than AWS has.
+    Skewed,
     /// 409 `OperationAborted`: somebody else is writing.
     Conflict,
     /// The connection breaks before the call is carried out.
@@ -33,6 +39,9 @@ pub enum Kind {
     Stale,
     /// A page of a listing has no more than this many items, which is no fault of AWS's and may be one of ours.
     Page(usize),
+    /// Calls beyond so many a second get the throttling error, as by a token bucket that holds those of one second.
+    /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+    Rate(u32),
 }
 
 impl Kind {
@@ -42,12 +51,16 @@ impl Kind {
             Self::Error => "error",
             Self::DeniedByOrganization => "denied-by-organization",
             Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::UnknownKey => "unknown-key",
+            Self::Skewed => "skewed",
             Self::Conflict => "conflict",
             Self::Drop => "drop",
             Self::DropAnswer => "drop-answer",
             Self::Latency(_) => "latency",
             Self::Stale => "stale",
             Self::Page(_) => "page",
+            Self::Rate(_) => "rate",
         }
     }
 }
@@ -69,14 +82,17 @@ pub struct Fault {
     /// How many calls it has met.
     #[serde(skip)]
     met: u32,
+    /// For `rate`: when the calls that were let through would have come, at an even pace.
+    #[serde(skip)]
+    paced: Option<Instant>,
 }
 
 impl FromStr for Fault {
     type Err = String;
 
     /// Reads `service:Operation=kind`, with `*n` behind it for n times only, and with `%n` for one call in n only. Kinds are
-    /// `throttle`, `error`, `denied`, `denied-by-organization`, `conflict`, `drop`, `drop-answer`, `stale`,
-    /// `latency:MILLISECONDS`, and `page:ITEMS`.
+    /// `throttle`, `error`, `denied`, `denied-by-organization`, `expired`, `unknown-key`, `skewed`, `conflict`, `drop`, `drop-answer`, `stale`,
+    /// `latency:MILLISECONDS`, `page:ITEMS`, and `rate:CALLS`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no fault; write it like s3:PutPublicAccessBlock=throttle*2");
         let (call, kind) = text.split_once('=').ok_or_else(wrong)?;
@@ -95,15 +111,29 @@ impl FromStr for Fault {
             ("error", "") => Kind::Error,
             ("denied", "") => Kind::Denied,
             ("denied-by-organization", "") => Kind::DeniedByOrganization,
+            ("expired", "") => Kind::Expired,
+            ("unknown-key", "") => Kind::UnknownKey,
+            ("skewed", "") => Kind::Skewed,
             ("conflict", "") => Kind::Conflict,
             ("drop", "") => Kind::Drop,
             ("drop-answer", "") => Kind::DropAnswer,
             ("stale", "") if one_in.is_none() => Kind::Stale,
             ("latency", ms) => Kind::Latency(ms.parse().map_err(|_| wrong())?),
             ("page", items) => Kind::Page(items.parse().ok().filter(|items| *items > 0).ok_or_else(wrong)?),
+            ("rate", calls) if one_in.is_none() && times.is_none() => {
+                Kind::Rate(calls.parse().ok().filter(|calls| *calls > 0).ok_or_else(wrong)?)
+            }
             _ => return Err(wrong()),
         };
-        Ok(Self { service: service.to_owned(), operation: operation.to_owned(), kind, times, one_in, met: 0 })
+        Ok(Self {
+            service: service.to_owned(),
+            operation: operation.to_owned(),
+            kind,
+            times,
+            one_in,
+            met: 0,
+            paced: None,
+        })
     }
 }
 
@@ -114,6 +144,7 @@ impl fmt::Display for Fault {
         match &self.kind {
             Kind::Latency(ms) => write!(f, ":{ms}")?,
             Kind::Page(items) => write!(f, ":{items}")?,
+            Kind::Rate(calls) => write!(f, ":{calls}")?,
             _ => {}
         }
         self.one_in.map_or(Ok(()), |share| write!(f, "%{share}"))?;
@@ -177,6 +208,12 @@ impl Faults {
             if fault.one_in.is_some_and(|share| fault.met % share != 0) {
                 continue;
             }
+            if let Kind::Rate(calls) = fault.kind {
+                if !fault.lets_through(calls, Instant::now()) {
+                    fate.kind = Some(Kind::Throttle);
+                }
+                continue;
+            }
             match fault.kind {
                 Kind::Latency(ms) => fate.wait += Duration::from_millis(ms),
                 Kind::Page(items) => fate.page = Some(fate.page.map_or(items, |page| page.min(items))),
@@ -226,6 +263,16 @@ impl Faults {
 }
 
 impl Fault {
+    /// Whether one more call is within so many a second. The generic cell rate algorithm.
+    fn lets_through(&mut self, calls: u32, now: Instant) -> bool {
+        let paced = self.paced.unwrap_or(now).max(now) + Duration::from_secs(1) / calls;
+        let within = paced <= now + Duration::from_secs(1);
+        if within {
+            self.paced = Some(paced);
+        }
+        within
+    }
+
     fn meets(&self, call: &Call) -> bool {
         (self.service == call.service || self.service == "*")
             && (self.operation == call.operation || self.operation == "*")
@@ -283,6 +330,7 @@ mod tests {
             "*:*=throttle%5",
             "ec2:*=latency:7%3*2",
             "s3:ListBuckets=page:3",
+            "iam:*=rate:20",
         ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
         }
@@ -300,6 +348,9 @@ mod tests {
             "s3:Get=stale%2",
             "s3:ListBuckets=page",
             "s3:ListBuckets=page:0",
+            "iam:*=rate",
+            "iam:*=rate:0",
+            "iam:*=rate:20%2",
         ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
@@ -325,6 +376,21 @@ mod tests {
         faults.add("s3:Get=error%2*1".parse().unwrap());
         let met: Vec<_> = (0..5).map(|_| faults.fate(&call("Get", false)).kind.is_some()).collect();
         assert_eq!(met, [false, true, false, false, false], "once only");
+    }
+
+    #[test]
+    fn calls_beyond_a_rate_are_throttled() {
+        let mut fault: Fault = "iam:*=rate:20".parse().unwrap();
+        let began = Instant::now();
+        let mut through = |ms: u64, calls: usize| {
+            let at = began + Duration::from_millis(ms);
+            (0..calls).filter(|_| fault.lets_through(20, at)).count()
+        };
+        assert_eq!(through(0, 100), 20, "a second's worth at once");
+        assert_eq!(through(100, 100), 2);
+        assert_eq!(through(149, 100), 0);
+        assert_eq!(through(150, 100), 1);
+        assert_eq!(through(10_000, 100), 20, "and no more after a rest");
     }
 
     #[test]

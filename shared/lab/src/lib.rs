@@ -235,6 +235,11 @@ impl Lab {
         format!("http://{}", self.address)
     }
 
+    /// What a process finds the lab's AWS by: environment variables, without credentials.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        environment(&self.gateway.region, self.address)
+    }
+
     /// The local AWS's process; none once it has ended.
     pub fn process(&self) -> Option<u32> {
         self.moto.as_ref().and_then(Moto::process)

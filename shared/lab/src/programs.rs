@@ -7,14 +7,15 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// The folder of the workspace: the nearest one above the current folder that has a template.yaml and a functions folder,
-/// or else the one that this program was compiled in.
+/// or else above this program itself, as cargo puts it into the workspace's target folder.
 pub fn workspace() -> Result<PathBuf, String> {
     let is_it = |folder: &Path| folder.join("template.yaml").is_file() && folder.join("functions").is_dir();
     let here = std::env::current_dir().unwrap_or_default();
-    let built = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = std::env::current_exe().unwrap_or_default();
     let found = here.ancestors().chain(built.ancestors()).find(|folder| is_it(folder)).map(Path::to_path_buf);
     found.ok_or_else(|| {
-        "no folder here or above has Suture's template.yaml; change into a checkout of Suture".to_owned()
+        "no folder here or above has Suture's template.yaml, and the functions are built from it; change into a checkout of Suture"
+            .to_owned()
     })
 }
 

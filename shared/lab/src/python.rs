@@ -11,8 +11,11 @@ use tokio::process::Command;
 /// Packages of Python's, for an environment of their own.
 #[derive(Clone, Copy, Debug)]
 pub struct Packages {
-    /// A requirements file of pip's, with the hashes of every file that may be installed.
+    /// A requirements file of pip's.
     pub requirements: &'static str,
+    /// Whether it has the hash of every file that may be installed; else it has versions alone, and of some packages only the
+    /// source may be there.
+    pub hashed: bool,
     /// What is told while they are installed.
     pub installing: &'static str,
 }
@@ -20,6 +23,7 @@ pub struct Packages {
 /// The lab's.
 const LAB: Packages = Packages {
     requirements: include_str!("../python/requirements.txt"),
+    hashed: true,
     installing: "installing moto, boto3 and AWS's runtime client for Python (once, about 130 MB)",
 };
 
@@ -253,8 +257,11 @@ async fn fill(
     tokio::fs::write(&requirements, packages.requirements).await.map_err(|error| unwritable(partial, &error))?;
     progress(packages.installing);
     let mut pip = isolated(interpreter_of(partial).as_os_str());
-    pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-input"])
-        .args(["--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off", "--requirement"])
+    pip.args(["-m", "pip", "install", "--no-input"]);
+    if packages.hashed {
+        pip.args(["--require-hashes", "--only-binary", ":all:"]);
+    }
+    pip.args(["--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off", "--requirement"])
         .arg(&requirements);
     if !logged(pip, log).await.map_err(|error| unwritable(log, &error))? {
         return Err(refused(&read(log).await, log));

@@ -398,7 +398,8 @@ async fn a_bad_day_is_told_by_its_consequence() {
     ];
     for gone in answers {
         assert!(!gone.is_worth_a_retry(), "{gone:?}");
-        let why = "the ledger table bad-day does not exist; set SUTURE_LEDGER or deploy it";
+        let why = "the ledger table bad-day does not exist in this account and region; set SUTURE_LEDGER, AWS_PROFILE or \
+                   AWS_REGION to the deployment's, or deploy it";
         assert_eq!(gone.to_string(), why);
     }
     lab.stop().await;

@@ -70,6 +70,36 @@ fn words(service: &str) -> Words {
     }
 }
 
+/// How a service refuses credentials: its status and code, and what it says. Pages as above; DynamoDB:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>, Lambda:
+/// <https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html>.
+fn unsigned(service: &str, kind: &Kind) -> ((u16, &'static str), &'static str) {
+    let status = if matches!(service, "dynamodb" | "kms" | "config" | "events" | "sqs") { 400 } else { 403 };
+    let (expired, unknown) = (
+        "The security token included in the request is expired",
+        "The security token included in the request is invalid.",
+    );
+    let late = "Signature expired: 20260115T101500Z is now earlier than 20260115T103000Z";
+    match (kind, service) {
+        (Kind::Expired, "s3" | "s3control") => ((400, "ExpiredToken"), "The provided token has expired."),
+        (Kind::Expired | Kind::Skewed, "ec2") => ((400, "RequestExpired"), "Request has expired."),
+        (Kind::Expired, "iam" | "sts" | "sns") => ((403, "ExpiredToken"), expired),
+        (Kind::Expired, _) => ((status, "ExpiredTokenException"), expired),
+        (Kind::Skewed, "s3" | "s3control") => (
+            (403, "RequestTimeTooSkewed"),
+            "The difference between the request time and the current time is too large.",
+        ),
+        (Kind::Skewed, "iam" | "sts" | "sns") => ((403, "SignatureDoesNotMatch"), late),
+        (Kind::Skewed, _) => ((status, "InvalidSignatureException"), late),
+        (_, "s3" | "s3control") => {
+            ((403, "InvalidAccessKeyId"), "The AWS Access Key Id you provided does not exist in our records.")
+        }
+        (_, "ec2") => ((401, "AuthFailure"), "AWS was not able to validate the provided access credentials"),
+        (_, "iam" | "sts" | "sns") => ((403, "InvalidClientTokenId"), unknown),
+        _ => ((status, "UnrecognizedClientException"), unknown),
+    }
+}
+
 /// The status and the code with which a service says that its caller may not.
 pub(crate) fn denied(service: &str) -> (StatusCode, &'static str) {
     let (status, code) = words(service).denied;
@@ -96,8 +126,12 @@ pub(super) fn faulty(call: &Call, kind: &Kind) -> Option<Result<ApiResponse, Bro
         }
         Kind::Denied => (words.denied, denied("because no identity-based policy allows it")),
         Kind::DeniedByOrganization => (words.denied, denied("with an explicit deny in a service control policy")),
+        Kind::Expired | Kind::UnknownKey | Kind::Skewed => {
+            let (said, message) = unsigned(&call.service, kind);
+            (said, message.to_owned())
+        }
         Kind::Drop => return Some(Err(Broken::Before)),
-        Kind::DropAnswer | Kind::Latency(_) | Kind::Stale | Kind::Page(_) => return None,
+        Kind::DropAnswer | Kind::Latency(_) | Kind::Stale | Kind::Page(_) | Kind::Rate(_) => return None,
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if *kind == Kind::Conflict && call.operation == "TransactWriteItems" {
