@@ -191,14 +191,14 @@ fn description(told: &Told<'_>) -> String {
     format!("{what}: {}.{caused}", plain(&why, room))
 }
 
-/// The resource as Security Hub names it. Bucket and group have an ARN that their names tell; others have what Security
-/// Hub itself writes where there is none: type and name.
+/// The resource of a record as Security Hub names it: its id and its type. Bucket and group have an ARN that their names tell;
+/// others have what Security Hub itself writes where there is none: type and name.
 /// <https://docs.aws.amazon.com/securityhub/latest/userguide/asff-required-attributes.html#Resources>
-fn resource(told: &Told<'_>, hub: &Hub<'_>) -> Resource {
+pub fn resource_of(record: &Value, partition: &str) -> (String, &'static str) {
+    let told = Told(record);
     let part = |pointer: &str| plain(told.text(pointer).unwrap_or("unknown"), 256);
     let [kind, id, account, region] =
         ["/resource/type", "/resource/id", "/resource/account", "/resource/region"].map(part);
-    let partition = hub.partition;
     let named = match kind.as_str() {
         "AWS::S3::Bucket" => format!("arn:{partition}:s3:::{id}"),
         "AWS::EC2::SecurityGroup" if id.starts_with("sg-") => {
@@ -207,7 +207,13 @@ fn resource(told: &Told<'_>, hub: &Hub<'_>) -> Resource {
         "AWS::::Account" => format!("AWS::::Account:{account}"),
         _ => format!("{kind}:{id}"),
     };
-    let resource = Resource::builder().r#type(type_of(&kind)).id(named).partition(Partition::from(partition));
+    (named, type_of(&kind))
+}
+
+fn resource(told: &Told<'_>, hub: &Hub<'_>) -> Resource {
+    let (named, kind) = resource_of(told.0, hub.partition);
+    let region = plain(told.text("/resource/region").unwrap_or("unknown"), 256);
+    let resource = Resource::builder().r#type(kind).id(named).partition(Partition::from(hub.partition));
     // A region's name of more characters is one that this version of the format cannot hold.
     resource.set_region(Some(region).filter(|region| region.len() <= most::REGION)).build()
 }

@@ -15,7 +15,7 @@ mod finding;
 mod record;
 mod words;
 
-pub use finding::{Finding, Hub, finding, id_of};
+pub use finding::{Finding, Hub, finding, id_of, resource_of};
 
 use ledger::{Approval, Exemption, Posture};
 use serde_json::Value;
