@@ -1,6 +1,11 @@
 //! The real command `suture`, as a person runs it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail as tests do"
+)]
 
 use http::Method;
 use lab::http::{ApiRequest, Upstream};
@@ -10,7 +15,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use system_tests::{PATIENCE, folders, own_folders, workspace};
+use system_tests::{PATIENCE, folders, fresh, own_folders, workspace};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
@@ -30,7 +35,8 @@ async fn command(arguments: &[&str]) -> Command {
 
 /// Runs it to its end: its exit code, and what it said on either stream.
 async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = timeout(PATIENCE, command(arguments).await.output()).await.unwrap().unwrap();
+    // The demo is a morning, and other labs run beside it.
+    let output = timeout(PATIENCE * 4, command(arguments).await.output()).await.unwrap().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
@@ -104,19 +110,33 @@ fn to_the_ledger(call: &Value) -> bool {
     call["service"] == "dynamodb"
 }
 
+/// A folder for a test's files.
+fn folder() -> PathBuf {
+    let folder = std::env::temp_dir().join(fresh("suture-demo"));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 #[tokio::test]
 async fn the_demo_works() {
-    let (code, out, errors) = run(&["demo", "--json"]).await;
-    assert_eq!((code, errors.as_str()), (Some(0), ""), "{out}");
+    let folder = folder();
+    let report = folder.join("morning.html");
+    let (code, out, _) = run(&["demo", "--json", "--report", report.to_str().unwrap()]).await;
+    assert_eq!(code, Some(0), "{out}");
     let told: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(told["ok"], true);
+    assert_eq!((&told["ok"], &told["report"]), (&json!(true), &json!(report)));
     let steps = told["steps"].as_array().unwrap();
     let ids: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
-    assert_eq!(ids[..6], ["plan", "fix", "loop", "again", "guard", "undo"]);
-    // After the story of one bucket, each control has its turn.
-    let of = |step: &Value| step["invocation"]["function"].as_str().unwrap().to_owned();
-    let played: BTreeSet<_> = steps.iter().map(of).collect();
-    assert_eq!(played, folders().into_iter().chain(["undo".to_owned()]).collect());
+    assert_eq!(
+        ids[..9],
+        ["plan", "fix", "again", "guard", "exemption", "approval", "flap", "stop", "undo"],
+        "the story of a few buckets"
+    );
+    assert_eq!(ids[ids.len() - 2..], ["evidence", "report"]);
+    // In between, each of the other controls has its turn.
+    let of = |step: &Value| step["invocation"]["function"].as_str().map(str::to_owned);
+    let played: BTreeSet<_> = steps.iter().filter_map(of).collect();
+    assert_eq!(played, folders().into_iter().collect());
     for step in steps {
         assert_eq!(step["ok"], true, "{step}");
         let checks = step["checks"].as_array().unwrap();
@@ -128,11 +148,59 @@ async fn the_demo_works() {
     assert_eq!(writes(|call| !to_the_ledger(call)), 1, "{calls:?}");
     assert!(steps[1]["checks"].to_string().contains("it made 1 write, and 2 to the ledger"), "{}", steps[1]);
     assert!(calls.iter().all(|call| call["caller"]["type"] == "role"), "{calls:?}");
+    // What a person would type is among it, and all of it ended as it was to.
+    let typed: Vec<_> = steps.iter().flat_map(|step| step["typed"].as_array().unwrap()).collect();
+    let all = typed.iter().map(|typed| typed["command"].as_str().unwrap()).collect::<Vec<_>>().join("\n");
+    for command in ["plan", "mode", "exempt", "approve", "stop", "resume", "fix", "undo", "verify-evidence", "report"] {
+        assert!(all.lines().any(|line| line.split(' ').nth(1) == Some(command)), "{command}: {all}");
+    }
+    let page = std::fs::read_to_string(&report).unwrap();
+    assert!(page.contains("clinic-scans") && page.contains("</html>"));
+    std::fs::remove_dir_all(folder).unwrap();
+}
 
-    // For people, without colours in a pipe.
-    let (code, out, _) = run(&["demo"]).await;
+/// For people: without colours in a pipe, in lines that can be read, and not too many of them.
+#[tokio::test]
+async fn the_demo_can_be_read_along() {
+    let folder = folder();
+    let report = folder.join("morning.html");
+    let (code, out, _) = run(&["demo", "--step", "--report", report.to_str().unwrap()]).await;
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains("Every step was seen to work") && !out.contains('\u{1b}'), "{out}");
+    assert!(out.lines().count() < 150, "{} lines", out.lines().count());
+    for control in folders() {
+        assert!(out.contains(&control), "{control}: {out}");
+    }
+    // The last line says where the report is.
+    assert!(out.trim_end().ends_with(report.to_str().unwrap()), "{out}");
+    assert!(report.is_file());
+    // Nothing of what was copied for it stays.
+    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        left.iter()
+            .all(|name| name.to_str().unwrap().starts_with("morning") && !name.to_str().unwrap().contains("evidence")),
+        "{left:?}"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// What a terminal is told to export leads to the lab that runs.
+#[tokio::test]
+async fn the_labs_environment_reaches_it() {
+    let mut lab = Running::start(&["--mode", "plan"]).await;
+    let port = lab.address.rsplit(':').next().unwrap().to_owned();
+    let (code, out, errors) = run(&["lab", "--env", "--port", &port]).await;
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let program = suture().await;
+    let script = format!("{out}\n{} status --json", program.display());
+    let mut bash = Command::new("bash");
+    bash.args(["-euc", &script]).env_clear().env("AWS_PROFILE", "somebody-elses").stdin(Stdio::null());
+    let said = timeout(PATIENCE, bash.output()).await.unwrap().unwrap();
+    let status: Value = serde_json::from_slice(&said.stdout).unwrap_or_else(|_| panic!("{said:?}"));
+    assert_eq!(status["exemptions"][0]["resource"], "clinic-open-data", "what the lab begins with: {status}");
+    let (code, _, errors) = run(&["lab", "--env", "--port", "0"]).await;
+    assert_eq!((code, errors.contains("--port 4566")), (Some(2), true), "{errors}");
+    assert_eq!(lab.signal("-INT").await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -217,6 +285,11 @@ async fn what_cannot_be_started_is_told_in_a_sentence() {
     ] {
         let (code, out, errors) = run(&arguments).await;
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {errors}");
+        // A build that takes long says so first.
+        let errors = match errors.split_once('\n') {
+            Some((first, rest)) if first.starts_with("Building the functions") => rest.to_owned(),
+            _ => errors,
+        };
         assert!(errors.starts_with("error: ") && errors.contains(expected), "{arguments:?}: {errors}");
         if !errors.contains("--help") {
             assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");

@@ -1,5 +1,12 @@
 //! The account that the demo and the lab show: a small clinic's.
 
+mod desk;
+mod drifted;
+pub mod making;
+
+pub use desk::{Desk, IN_THE_WAY, Typed, environment};
+pub use drifted::drift;
+
 use crate::show::Progress;
 use ::lab::call::{ACCOUNT, Caller};
 use ::lab::faults::Fault;
@@ -8,7 +15,9 @@ use ::lab::template::{Template, World};
 use ::lab::{Lab, Options, programs, python};
 use bytes::Bytes;
 use http::Method;
+use making::{PHI, public_policy, website};
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 /// The region where Suture is deployed.
@@ -20,6 +29,12 @@ pub const REGIONS: &str = "us-east-1,us-east-2,us-west-2,eu-central-1,eu-west-1"
 
 /// A careless user of the account, and her access key.
 pub const ALICE: &str = "AKIALABALICE00000001";
+
+/// Another user, who means well, and his.
+pub const BOB: &str = "AKIALABBOB0000000001";
+
+/// The user that a pipeline deploys as.
+pub const PIPELINE: &str = "AKIALABPIPELINE00001";
 
 /// How to deploy.
 pub struct Deployment {
@@ -33,13 +48,24 @@ pub struct Deployment {
     pub faults: Vec<Fault>,
 }
 
-/// Builds the functions that the template deploys.
+/// After how long a build is worth a line where no progress is shown: one that has nothing to do is over by then.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Builds the functions that the template deploys. Where no progress can be shown, a line on standard error says what it is
+/// that takes so long.
 pub async fn build(progress: &Progress) -> Result<BTreeMap<String, Program>, String> {
     progress.say("building the functions (minutes, the first time)");
     let workspace = programs::workspace()?;
     let functions = Template::read(&workspace.join("template.yaml"), &World::default())?.functions;
     let packages: Vec<String> = functions.into_iter().map(|function| function.code_dir).collect();
-    programs::build(&workspace, &packages, false).await
+    let mut building = std::pin::pin!(programs::build(&workspace, &packages, false));
+    if !std::io::stderr().is_terminal() {
+        match tokio::time::timeout(SILENCE, &mut building).await {
+            Ok(built) => return built,
+            Err(_) => anstream::eprintln!("Building the functions; the first time, this takes some minutes."),
+        }
+    }
+    building.await
 }
 
 /// Starts a local AWS with the functions deployed in it, and puts the clinic's buckets there.
@@ -71,33 +97,17 @@ pub async fn start(
 }
 
 async fn fill(lab: &Lab) -> Result<(), String> {
-    let alice = Caller::User { account: ACCOUNT.to_owned(), name: "alice".to_owned(), access_key: ALICE.to_owned() };
-    lab.gateway.identities.add(ALICE, alice);
+    for (key, name) in [(ALICE, "alice"), (BOB, "bob"), (PIPELINE, "deploy-pipeline")] {
+        let user = Caller::User { account: ACCOUNT.to_owned(), name: name.to_owned(), access_key: key.to_owned() };
+        lab.gateway.identities.add(key, user);
+    }
     let s3 = lab.quiet_client(HOME_REGION);
     for bucket in ["clinic-scans", "clinic-billing", "clinic-website"] {
         s3.must(Method::PUT, &format!("/{bucket}"), Bytes::new()).await?;
     }
-    let tag = "<Tagging><TagSet><Tag><Key>data-classification</Key><Value>phi</Value></Tag></TagSet></Tagging>";
-    s3.must(Method::PUT, "/clinic-scans?tagging", tag).await?;
-    let website =
-        "<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument></WebsiteConfiguration>";
-    s3.must(Method::PUT, "/clinic-website?website", website).await?;
+    s3.must(Method::PUT, "/clinic-scans?tagging", PHI).await?;
+    s3.must(Method::PUT, "/clinic-website?website", website("index.html")).await?;
     s3.must(Method::DELETE, "/clinic-website?publicAccessBlock", Bytes::new()).await?;
     s3.must(Method::PUT, "/clinic-website?policy", public_policy("clinic-website")).await?;
     Ok(())
-}
-
-/// A bucket policy that lets everybody read.
-pub fn public_policy(bucket: &str) -> String {
-    serde_json::json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": "EverybodyReads",
-            "Effect": "Allow",
-            "Principal": "*",
-            "Action": "s3:GetObject",
-            "Resource": format!("arn:aws:s3:::{bucket}/*"),
-        }],
-    })
-    .to_string()
 }

@@ -1,6 +1,7 @@
 //! `suture bench`: what the functions cost, beside the same fix written straight in boto3. It measures and prints; it
 //! asserts nothing.
 
+mod scan;
 mod sweep;
 
 use crate::account::HOME_REGION;
@@ -21,15 +22,29 @@ use tokio::process::Command;
 /// Measure the functions: cold and warm starts, memory, size, beside the same fix in boto3.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Build it for release, or it measures the lab rather than the functions:
-  cargo run --release -p suture -- bench")]
+Examples:
+  suture bench
+  suture bench --scan
+  suture bench --scan 1000,10000 --alone --runs 3
+
+Build it for release (cargo run --release -p suture -- bench), or it measures the lab rather than the
+functions.")]
 pub struct Arguments {
-    /// How many rounds to measure.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=1000))]
-    runs: u32,
+    /// How many rounds to measure: 30, or 5 of scans, if not said.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: Option<u32>,
     /// Measure sweeps of so many resources instead.
     #[arg(long, value_name = "COUNTS", num_args = 0.., value_delimiter = ',', default_missing_values = ["100", "1000", "10000"])]
     sweep: Option<Vec<usize>>,
+    /// Measure scans of so many buckets instead, beside Prowler and Cloud Custodian, and how quickly the command line starts.
+    #[arg(long, value_name = "COUNTS", num_args = 0.., value_delimiter = ',', default_missing_values = ["1000"], conflicts_with = "sweep")]
+    scan: Option<Vec<usize>>,
+    /// How many milliseconds longer each call of a scan takes.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 20, requires = "scan")]
+    latency: u64,
+    /// Measure scans without Prowler and Cloud Custodian.
+    #[arg(long, requires = "scan")]
+    alone: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -78,6 +93,12 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     if let Some(sizes) = &arguments.sweep {
         return sweep::run(sizes, arguments.json).await;
     }
+    if let Some(sizes) = arguments.scan {
+        let latency = Duration::from_millis(arguments.latency);
+        let plan = scan::Plan { sizes, rounds: arguments.runs.unwrap_or(5), latency, alone: arguments.alone };
+        return Box::pin(scan::run(&plan, arguments.json)).await;
+    }
+    let runs = arguments.runs.unwrap_or(30);
     let progress = Progress::start();
     let workspace = programs::workspace()?;
     progress.say("building the function for release, as sam build would (minutes, the first time)");
@@ -108,8 +129,8 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     lab.gateway.functions.configure(Config { name: THEIRS.to_owned(), program: baseline, environment, ..ours });
 
     let (mut suture, mut boto3) = (Measured::default(), Measured::default());
-    for run in 1..=arguments.runs {
-        progress.say(&format!("round {run} of {}", arguments.runs));
+    for run in 1..=runs {
+        progress.say(&format!("round {run} of {runs}"));
         round(&lab, OURS, &mut suture).await?;
         round(&lab, THEIRS, &mut boto3).await?;
     }
@@ -120,11 +141,11 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     if arguments.json {
         println!(
             "{}",
-            json!({"runs": arguments.runs, "suture": to_json(&suture), "boto3": to_json(&boto3),
+            json!({"runs": runs, "suture": to_json(&suture), "boto3": to_json(&boto3),
                    "binary_bytes": binary_size, "zip_bytes": zip_size})
         );
     } else {
-        print(&suture, &boto3, binary_size, zip_size, arguments.runs);
+        print(&suture, &boto3, binary_size, zip_size, runs);
     }
     Ok(true)
 }

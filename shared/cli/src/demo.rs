@@ -1,78 +1,118 @@
-//! `suture demo`: a bucket is opened, and Suture closes it, on a local AWS; then each of the other controls has its turn.
+//! `suture demo`: one morning in a small clinic, on a local AWS: what somebody did, what Suture made of it, what was typed,
+//! and what was seen independently of what it says. Every step is checked: the demo is a test.
 
 mod others;
+mod page;
+mod proof;
+mod stage;
+mod step;
+mod story;
 
-use crate::account::{self, ALICE, Deployment, HOME_REGION, public_policy};
-use crate::lab::{of_the_ledger, told};
+use crate::account::{self, Deployment};
 use crate::show::{self, Progress};
-use ::lab::gateway::Happening;
-use ::lab::runtime::Report;
-use ::lab::{Client, Lab};
+use ::lab::Lab;
+use ::lab::python;
 use anstream::println;
-use bytes::Bytes;
-use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-use tokio::time::timeout;
+use stage::Stage;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::Stdio;
+use std::time::Instant;
+use step::Step;
 
-/// Watch a bucket being opened and closed again, on a local AWS, in a few seconds.
+/// One morning in a small clinic, on a local AWS: a plan, a fix, an approval, an undo, and the report of it.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(after_help = "\
+Examples:
+  suture demo
+  suture demo --step                 waits for Enter after each chapter
+  suture demo --report morning.html
+  suture demo --json | jq '.steps[] | select(.ok | not)'
+
+The commands in it are run, and can be typed the same in the lab (suture lab). The report is opened in
+the browser where there is a terminal and a display; --no-open keeps it from that, --open asks for it.
+Ends with 0 if every step was seen to work, 1 if not, 2 if something was wrong.")]
 pub struct Arguments {
-    /// Print one JSON object instead of tables.
+    /// Print one JSON object instead; docs/tour.md has its form.
     #[arg(long)]
     json: bool,
+    /// Wait for Enter after each chapter.
+    #[arg(long, conflicts_with = "json")]
+    step: bool,
+    /// Where the report goes.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Open the report in the browser.
+    #[arg(long, conflicts_with = "no_open")]
+    open: bool,
+    /// Do not open the report.
+    #[arg(long)]
+    no_open: bool,
 }
 
-const FUNCTION: &str = "s3-public-bucket";
-const BUCKET: &str = "clinic-scans";
-/// The function that takes fixes back.
-const UNDO: &str = "undo";
+/// What a chapter comes to.
+type Told<'a> = Pin<Box<dyn Future<Output = Result<Step, String>> + 'a>>;
 
-/// What was seen in one step.
-struct Step {
-    id: &'static str,
-    title: &'static str,
-    /// What was to be seen, and whether it was.
-    checks: Vec<(String, bool)>,
-    report: Option<Report>,
+/// A chapter: a step.
+type Chapter = for<'a, 'b> fn(&'a mut Stage<'b>) -> Told<'a>;
+
+/// The chapters before the other controls have their turn, and those after it.
+const BEFORE: [Chapter; 9] = [
+    |stage| Box::pin(story::plan(stage)),
+    |stage| Box::pin(story::fix(stage)),
+    |stage| Box::pin(story::again(stage)),
+    |stage| Box::pin(story::guard(stage)),
+    |stage| Box::pin(story::exemption(stage)),
+    |stage| Box::pin(story::approval(stage)),
+    |stage| Box::pin(story::flap(stage)),
+    |stage| Box::pin(story::stop(stage)),
+    |stage| Box::pin(story::undo(stage)),
+];
+const AFTER: [Chapter; 2] = [|stage| Box::pin(proof::evidence(stage)), |stage| Box::pin(proof::report(stage))];
+
+/// Tells the chapters, and keeps their steps.
+struct Teller {
+    aloud: bool,
+    waits: bool,
+    chapters: usize,
+    steps: Vec<Step>,
 }
 
-impl Step {
-    fn new(id: &'static str, title: &'static str, report: Option<Report>) -> Self {
-        Self { id, title, checks: Vec::new(), report }
+impl Teller {
+    fn heading(&mut self, title: &str) {
+        self.chapters += 1;
+        if self.aloud {
+            page::heading(self.chapters, title);
+        }
     }
 
-    fn see(&mut self, what: impl Into<String>, seen: bool) {
-        self.checks.push((what.into(), seen));
+    fn chapter(&mut self, step: Step) {
+        self.heading(step.title);
+        if self.aloud {
+            page::step(&step);
+        }
+        self.steps.push(step);
     }
 
-    fn ok(&self) -> bool {
-        self.checks.iter().all(|(_, seen)| *seen)
-    }
-
-    fn record(&self) -> Value {
-        let answer = self.report.as_ref().map(Report::json).unwrap_or_default();
-        answer.pointer("/records/0").cloned().unwrap_or_default()
-    }
-
-    /// The record says this outcome.
-    fn see_outcome(&mut self, outcome: &str) {
-        let said = self.record().get("outcome").and_then(Value::as_str).unwrap_or("nothing").to_owned();
-        self.see(format!("the function says {said}"), said == outcome);
-    }
-
-    /// The function made this many writes. What it writes to the ledger is counted apart.
-    fn see_writes(&mut self, writes: usize) {
-        let all = self.report.iter().flat_map(|report| &report.calls).filter(|call| call.writes);
-        let (ledger, own): (Vec<_>, Vec<_>) = all.partition(|call| of_the_ledger(call));
-        let (made, noted) = (own.len(), ledger.len());
-        let and = if noted == 0 { String::new() } else { format!(", and {noted} to the ledger") };
-        self.see(format!("it made {made} write{}{and}", if made == 1 { "" } else { "s" }), made == writes);
+    /// Waits for Enter, where somebody asked for that and there is somebody to press it.
+    async fn pause(&self) {
+        if !self.waits {
+            return;
+        }
+        anstream::print!("   {}", show::faint("Enter goes on "));
+        let _ = std::io::Write::flush(&mut std::io::stdout());
+        // In a thread of its own: the local AWS runs in this one.
+        let read = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+        let _ = read.await;
     }
 }
 
 /// Runs the demo; true if every step was seen to work.
 pub async fn run(arguments: Arguments) -> Result<bool, String> {
+    let report = place(arguments.report.as_deref())?;
     let progress = Progress::start();
     let deployment = Deployment { mode: "plan", parameters: Vec::new(), port: 0, faults: Vec::new() };
     let programs = account::build(&progress).await?;
@@ -80,234 +120,99 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     let started = account::start(programs, deployment, &progress).await;
     progress.end();
     let mut lab = started?;
-    if !arguments.json {
-        println!("{} at {}, account {}\n", show::head("A local AWS"), lab.endpoint(), ::lab::call::ACCOUNT);
+    let terminal = std::io::stdout().is_terminal();
+    let waits = arguments.step && terminal && std::io::stdin().is_terminal();
+    let mut teller = Teller { aloud: !arguments.json, waits, chapters: 0, steps: Vec::new() };
+    if teller.aloud {
+        println!("{}, on a local AWS: account {}", show::head("A morning in a small clinic"), ::lab::call::ACCOUNT);
+        page::legend();
     }
-    let mut steps = Vec::new();
-    for number in 0..STEPS + others::SCENES.len() {
-        let step = play(&lab, number, &steps).await;
+    if let Err(why) = Box::pin(tell(&lab, report.clone(), &mut teller)).await {
         // A step that failed because the local AWS died should say so, and not what it was waiting for.
-        let step = match step {
-            Err(why) => return Err(lab.dead().await.unwrap_or(why)),
-            Ok(step) => step,
-        };
-        if !arguments.json {
-            print(number + 1, &step);
-        }
-        steps.push(step);
+        return Err(lab.dead().await.unwrap_or(why));
     }
     let took = begun.elapsed();
     lab.stop().await;
-    let ok = steps.iter().all(Step::ok);
+    let ok = teller.steps.iter().all(Step::ok);
     if arguments.json {
-        let steps: Vec<Value> = steps.iter().map(to_json).collect();
-        println!("{}", json!({"ok": ok, "milliseconds": took.as_millis(), "steps": steps}));
-    } else if ok {
-        println!("{} Every step was seen to work, in {}.", show::good("✔"), show::ms(took));
-        println!("{}", show::faint("Next: suture lab, and open a bucket yourself with the AWS CLI."));
-    } else {
-        println!("{} Not every step was seen to work.", show::bad("✘"));
+        let steps: Vec<Value> = teller.steps.iter().map(Step::to_json).collect();
+        println!("{}", json!({"ok": ok, "milliseconds": took.as_millis(), "report": report, "steps": steps}));
+        return Ok(ok);
     }
+    if ok {
+        println!("\n{} Every step was seen to work, in {:.1} seconds.", show::good("✔"), took.as_secs_f64());
+        println!("  {}", show::faint("Next: suture lab, where you type; docs/tour.md goes along."));
+    } else {
+        println!("\n{} Not every step was seen to work.", show::bad("✘"));
+    }
+    if arguments.open || terminal && has_display() && !arguments.no_open {
+        open(&report);
+    }
+    println!("  The report of this morning: {}", show::head(report.display()));
     Ok(ok)
 }
 
-/// The steps with the bucket; the others follow.
-const STEPS: usize = 6;
-
-async fn play(lab: &Lab, number: usize, before: &[Step]) -> Result<Step, String> {
-    let alice = lab.client(ALICE, HOME_REGION);
-    match number {
-        0 => plan(lab, &alice).await,
-        1 => fix(lab, &alice).await,
-        2 => own_call(lab).await,
-        3 => again(lab).await,
-        4 => website(lab, &alice).await,
-        5 => undo(lab, before.get(1).map(Step::record).unwrap_or_default()).await,
-        other => match others::SCENES.get(other - STEPS) {
-            Some(scene) => others::play(lab, scene).await,
-            None => Err(format!("there is no step {other}")),
-        },
+async fn tell(lab: &Lab, report: PathBuf, teller: &mut Teller) -> Result<(), String> {
+    let mut stage = Stage::new(lab, report)?;
+    for chapter in BEFORE {
+        teller.chapter(chapter(&mut stage).await?);
+        teller.pause().await;
     }
-}
-
-async fn plan(lab: &Lab, alice: &Client) -> Result<Step, String> {
-    let doing = alice.must(Method::DELETE, "/clinic-scans?publicAccessBlock", Bytes::new());
-    let report = event_of(lab, FUNCTION, doing).await?;
-    let mut step = Step::new(
-        "plan",
-        "alice takes the public access block off clinic-scans. The first day: plan only",
-        Some(report),
-    );
-    step.see_outcome("planned");
-    step.see_writes(0);
-    step.see("the bucket is as alice left it: no block", block(lab, BUCKET).await?.is_none());
-    Ok(step)
-}
-
-async fn fix(lab: &Lab, alice: &Client) -> Result<Step, String> {
-    lab.set(FUNCTION, &[("SUTURE_MODE", "enforce")])?;
-    let policy = public_policy(BUCKET);
-    let report = event_of(lab, FUNCTION, alice.must(Method::PUT, "/clinic-scans?policy", policy)).await?;
-    let mut step =
-        Step::new("fix", "The mode is set to enforce, and alice lets everybody read clinic-scans", Some(report));
-    step.see_outcome("fixed");
-    step.see_writes(1);
-    step.see("read independently: all four settings of the block are on", block(lab, BUCKET).await? == Some(4));
-    let nobody = alice.s3(Method::PUT, "/clinic-scans?policy", public_policy(BUCKET)).await?;
-    step.see("the public policy cannot be put again (403)", nobody.status == StatusCode::FORBIDDEN);
-    Ok(step)
-}
-
-async fn own_call(lab: &Lab) -> Result<Step, String> {
-    let event = json!({
-        "detail-type": "AWS API Call via CloudTrail",
-        "source": "aws.s3",
-        "account": ::lab::call::ACCOUNT,
-        "region": HOME_REGION,
-        "detail": {
-            "eventSource": "s3.amazonaws.com",
-            "eventName": "PutBucketPublicAccessBlock",
-            "awsRegion": HOME_REGION,
-            "recipientAccountId": ::lab::call::ACCOUNT,
-            "userIdentity": {"type": "AssumedRole", "sessionContext": {"sessionIssuer": {"arn": own_role(lab)}}},
-            "requestParameters": {"bucketName": BUCKET},
-        },
-    });
-    let rules = lab.gateway.bus.matching(&event).iter().filter(|rule| rule.target == FUNCTION).count();
-    let report = lab.invoke(FUNCTION, &event).await?;
-    let mut step = Step::new("loop", "Suture's own write is an event too. It must not set Suture off", Some(report));
-    step.see("the rule leaves it out", rules == 0);
-    let answer = step.report.as_ref().map(Report::json).unwrap_or_default();
-    step.see(
-        "the function, given it all the same, ignores it",
-        answer.pointer("/unread/0/as") == Some(&json!("ignored")),
-    );
-    step.see_writes(0);
-    Ok(step)
-}
-
-async fn again(lab: &Lab) -> Result<Step, String> {
-    let report = lab.invoke(FUNCTION, &json!({"resource": BUCKET, "mode": "enforce", "reason": "a duplicate"})).await?;
-    let mut step = Step::new("again", "Asked once more, by hand", Some(report));
-    step.see_outcome("compliant");
-    step.see_writes(0);
-    Ok(step)
-}
-
-async fn website(lab: &Lab, alice: &Client) -> Result<Step, String> {
-    let index =
-        "<WebsiteConfiguration><IndexDocument><Suffix>home.html</Suffix></IndexDocument></WebsiteConfiguration>";
-    let report = event_of(lab, FUNCTION, alice.must(Method::PUT, "/clinic-website?website", index)).await?;
-    let title = "clinic-website is open because it is a website. A guard stands before what would break it";
-    let mut step = Step::new("guard", title, Some(report));
-    step.see_outcome("refused");
-    step.see_writes(0);
-    Ok(step)
-}
-
-async fn undo(lab: &Lab, record: Value) -> Result<Step, String> {
-    let id = record.get("id").cloned().unwrap_or_default();
-    let request = json!({"mode": "undo", "record": id, "reason": "the demo", "override": ["phi"]});
-    let report = lab.invoke(UNDO, &request).await?;
-    let title = "The fix of clinic-scans is taken back, by its record's id and by a function of its own; since it holds \
-                 health data, only by name";
-    let mut step = Step::new("undo", title, Some(report));
-    step.see_outcome("undone");
-    step.see_writes(1);
-    step.see("read independently: no block, as it was", block(lab, BUCKET).await?.is_none());
-    Ok(step)
-}
-
-fn own_role(lab: &Lab) -> String {
-    let spec = lab.template.functions.iter().find(|spec| spec.code_dir == FUNCTION);
-    spec.map(|spec| spec.role_arn.clone()).unwrap_or_default()
-}
-
-/// Does something, and waits for the invocation that its event leads to.
-async fn event_of<T>(
-    lab: &Lab,
-    function: &str,
-    doing: impl Future<Output = Result<T, String>>,
-) -> Result<Report, String> {
-    let mut happenings = lab.listen();
-    doing.await?;
-    let seen = async {
-        loop {
-            match happenings.recv().await {
-                Ok(Happening::Invocation(report)) if report.function == function => return Ok(*report),
-                Ok(_) => {}
-                Err(error) => return Err(error.to_string()),
-            }
+    // What the others do is not to be this one's work.
+    stage.desk.type_in(&["mode", story::FUNCTION, "default"]).await?;
+    teller.heading("The other controls, each switched on once");
+    for scene in &others::SCENES {
+        stage.settled().await?;
+        let step = others::play(&stage, scene).await?;
+        if teller.aloud {
+            page::brief(&step);
         }
+        teller.steps.push(step);
+    }
+    teller.pause().await;
+    for chapter in AFTER {
+        teller.chapter(chapter(&mut stage).await?);
+    }
+    Ok(())
+}
+
+/// Where the report goes: an absolute path, in a folder that is there.
+fn place(asked: Option<&Path>) -> Result<PathBuf, String> {
+    let path = match asked {
+        Some(path) => std::path::absolute(path).map_err(|error| format!("{}: {}", path.display(), error.kind()))?,
+        None => python::home().join("demo").join("suture-report.html"),
     };
-    let limit = Duration::from_secs(20);
-    let late = |_| format!("no event reached the function {function} within {} seconds", limit.as_secs());
-    timeout(limit, seen).await.map_err(late)?
-}
-
-/// How many of the four settings of a bucket's block are on, read past the function; none if it has no block.
-async fn block(lab: &Lab, bucket: &str) -> Result<Option<usize>, String> {
-    let answer =
-        lab.quiet_client(HOME_REGION).s3(Method::GET, &format!("/{bucket}?publicAccessBlock"), Bytes::new()).await?;
-    match answer.status {
-        StatusCode::OK => Ok(Some(String::from_utf8_lossy(&answer.body).matches(">true<").count())),
-        StatusCode::NOT_FOUND => Ok(None),
-        status => Err(format!("the block of {bucket} could not be read: {status}")),
+    let folder = path.parent().unwrap_or(&path);
+    let made = if asked.is_none() { std::fs::create_dir_all(folder) } else { Ok(()) };
+    match made {
+        Ok(()) if folder.is_dir() && !path.is_dir() => Ok(path),
+        _ => Err(format!("{} cannot be written; name another file with --report", path.display())),
     }
 }
 
-fn to_json(step: &Step) -> Value {
-    let checks: Vec<Value> = step.checks.iter().map(|(what, seen)| json!({"what": what, "seen": seen})).collect();
-    json!({"step": step.id, "title": step.title, "ok": step.ok(), "checks": checks, "invocation": step.report})
+/// Whether there is a display to open a page on.
+fn has_display() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(target_os = "macos") || set("DISPLAY") || set("WAYLAND_DISPLAY")
 }
 
-fn print(number: usize, step: &Step) {
-    println!("{}", show::head(format!("{number}. {}", step.title)));
-    if let Some(report) = &step.report {
-        println!("{}", told(report));
-    }
-    let record = step.record();
-    if record.get("changes").and_then(Value::as_array).is_some_and(|changes| !changes.is_empty()) {
-        if record.pointer("/before/block").is_some() && record.get("control") == Some(&json!(FUNCTION)) {
-            print_states(&record);
+/// Opens a page in the browser. Nothing waits for it, and nothing depends on it: the path is printed all the same.
+fn open(page: &Path) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let quiet = || Stdio::null();
+    let _ = std::process::Command::new(program).arg(page).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_goes_where_it_can_be_written() {
+        assert!(place(None).unwrap().ends_with("demo/suture-report.html"));
+        assert!(place(Some(Path::new("morning.html"))).unwrap().is_absolute());
+        for wrong in ["/", "/nowhere-to-be-found/morning.html"] {
+            assert!(place(Some(Path::new(wrong))).unwrap_err().contains("--report"), "{wrong}");
         }
-        print_changes(&record);
-    }
-    for note in record.get("notes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        println!("  {} {note}", show::mind("note"));
-    }
-    for risk in record.get("breaks").and_then(Value::as_array).into_iter().flatten() {
-        let text = |field: &str| risk.get(field).and_then(Value::as_str).unwrap_or_default();
-        println!("  {} {}: {}", show::mind("would break"), text("id"), text("says"));
-    }
-    for (what, seen) in &step.checks {
-        println!("  {} {what}", if *seen { show::good("✔") } else { show::bad("✘") });
-    }
-    println!();
-}
-
-fn print_states(record: &Value) {
-    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let after = match text("/outcome").as_str() {
-        "planned" => "planned",
-        "refused" => "not done",
-        _ => "after, read back",
-    };
-    let mut table = show::table([text("/resource/id"), "before".to_owned(), after.to_owned()]);
-    for setting in ["block_public_acls", "ignore_public_acls", "block_public_policy", "restrict_public_buckets"] {
-        let cell = |when: &str| match record.pointer(&format!("/{when}/block/{setting}")) {
-            Some(Value::Bool(true)) => show::cell("on", true),
-            Some(Value::Bool(false)) => show::cell("off", false),
-            _ => show::cell("none", false),
-        };
-        table.add_row([setting.replace('_', " ").into(), cell("before"), cell("after")]);
-    }
-    println!("{table}");
-}
-
-fn print_changes(record: &Value) {
-    for change in record.get("changes").and_then(Value::as_array).into_iter().flatten() {
-        let name = change.as_object().and_then(|change| change.keys().next().map(String::as_str));
-        println!("  write {}", show::head(name.or(change.as_str()).unwrap_or_default()));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::io::Read;
 use std::path::PathBuf;
 
-/// Say what an event would be taken for, and why, without touching anything.
+/// Say what an event would be taken for, and why.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  suture explain-event events/s3-public-bucket/put-bucket-policy.json\n  \
                         aws sqs receive-message … --query 'Messages[0].Body' --output text | suture explain-event -\n  \
@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments) -> bool {
         };
         sound &= explained.pointer("/rejected/0").is_none();
         if arguments.json {
-            let mut whole = json!({"file": name});
+            let mut whole = json!({"schema": "suture.event/1", "file": name});
             if let (Some(whole), Value::Object(explained)) = (whole.as_object_mut(), explained) {
                 whole.extend(explained);
             }

@@ -1,6 +1,6 @@
-//! `suture lab`: a local AWS that stays up.
+//! `suture lab`: a local AWS that stays up, with the account of a small clinic in it that has drifted.
 
-use crate::account::{self, Deployment, HOME_REGION};
+use crate::account::{self, Deployment, HOME_REGION, IN_THE_WAY, environment};
 use crate::show::{self, Progress};
 use ::lab::Lab;
 use ::lab::call::Caller;
@@ -8,25 +8,27 @@ use ::lab::faults::Fault;
 use ::lab::gateway::{Happened, Happening};
 use ::lab::quirks::QUIRKS;
 use ::lab::runtime::Report;
-use anstream::println;
+use anstream::{print, println};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
 /// Keep a local AWS running, with Suture's functions deployed in it, and see what they do.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = "\
 Examples:
   suture lab
+  eval \"$(suture lab --env)\"        in another terminal: every command of suture, and the AWS CLI
   suture lab --mode plan --port 4600
   suture lab --parameter PublicWebsites=close
   suture lab --fault s3:PutPublicAccessBlock=throttle*2 --fault 's3:*=latency:50'
-  aws --endpoint-url http://127.0.0.1:4566 s3api delete-public-access-block --bucket clinic-scans
 
-Faults are service:Operation=kind, with *n for n times only; the operation * is every one. Kinds: throttle, error,
-denied, denied-by-organization, conflict, drop (before the call), drop-answer (after it), latency:MILLISECONDS, and
-stale (a read shows the old state n times after a write). They can be changed while the lab runs:
+docs/tour.md goes through an hour with it. Faults are service:Operation=kind, with *n for n times only; the operation * is every one. Kinds: throttle, error,
+denied, denied-by-organization, expired, unknown-key, skewed, conflict, drop (before the call), drop-answer (after it), latency:MILLISECONDS,
+rate:CALLS (throttled beyond so many a second), and stale (a read shows the old state n times after a write). They can be changed while the lab runs:
   curl -d 's3:PutPublicAccessBlock=drop-answer*1' http://127.0.0.1:4566/_lab/faults
   curl -X DELETE http://127.0.0.1:4566/_lab/faults")]
 pub struct Arguments {
@@ -45,6 +47,12 @@ pub struct Arguments {
     /// A parameter of template.yaml; may be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     parameter: Vec<(String, String)>,
+    /// Begin with three buckets and nothing that has drifted but the website.
+    #[arg(long)]
+    tidy: bool,
+    /// Print what a terminal has to export to reach a lab at this port, and end: eval "$(suture lab --env)"
+    #[arg(long, conflicts_with_all = ["quirks", "json"])]
+    env: bool,
     /// Print each happening as a line of JSON.
     #[arg(long)]
     json: bool,
@@ -52,6 +60,12 @@ pub struct Arguments {
     #[arg(long)]
     quirks: bool,
 }
+
+/// The function that makes evidence and announces; it wakes with every record.
+const RECORDER: &str = "recorder";
+
+/// How long what the lab begins with may take to come to its end.
+const SETTLED: Duration = Duration::from_mins(1);
 
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
@@ -62,6 +76,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
 pub async fn run(arguments: Arguments) -> Result<bool, String> {
     if arguments.quirks {
         print_quirks(arguments.json);
+        return Ok(true);
+    }
+    if arguments.env {
+        print!("{}", exports(arguments.port)?);
         return Ok(true);
     }
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
@@ -77,7 +95,16 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
         port: arguments.port,
         faults: arguments.fault,
     };
-    let start = async { account::start(account::build(&progress).await?, deployment, &progress).await };
+    let start = async {
+        let lab = account::start(account::build(&progress).await?, deployment, &progress).await?;
+        if !arguments.tidy {
+            progress.say("letting the account drift");
+            account::drift(&lab).await?;
+            // What that wrote to the ledger is no news of whoever looks on.
+            lab.settled(SETTLED).await?;
+        }
+        Ok::<_, String>(lab)
+    };
     let started = tokio::select! {
         lab = start => lab,
         _ = interrupt.recv() => return Ok(true),
@@ -92,13 +119,13 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     if arguments.json {
         println!("{}", json!({"lab": lab.endpoint(), "mode": arguments.mode}));
     } else {
-        greet(&lab, &arguments.mode);
+        greet(&lab, &arguments.mode, arguments.tidy);
     }
     let end = loop {
         tokio::select! {
             happening = happenings.recv() => match happening {
                 Ok(happening) if arguments.json => print_json(&happening),
-                Ok(happening) => print(&happening),
+                Ok(happening) => tell(&happening),
                 Err(RecvError::Lagged(missed)) => println!("{}", show::faint(format!("({missed} lines left out)"))),
                 Err(RecvError::Closed) => break Ok(true),
             },
@@ -111,22 +138,50 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     end
 }
 
-fn greet(lab: &Lab, mode: &str) {
+fn greet(lab: &Lab, mode: &str, tidy: bool) {
     let endpoint = lab.endpoint();
+    let names = lab.gateway.functions.names();
+    // Suture's own functions have no mode: their names are single words.
+    let controls = names.iter().filter(|name| name.contains('-')).count();
     println!("{} at {}, account {}", show::head("A local AWS"), show::good(&endpoint), ::lab::call::ACCOUNT);
-    for function in lab.gateway.functions.names() {
-        // Suture's own functions have no mode: their names are single words.
-        let mode = if function.contains('-') { format!(" in mode {mode}") } else { String::new() };
-        println!("  function {}{mode}", show::head(function));
+    println!(
+        "  Suture is deployed in {HOME_REGION}: {controls} controls in mode {mode}, the recorder and the undo function."
+    );
+    if tidy {
+        println!("  Buckets: clinic-scans (health data), clinic-billing, clinic-website (public on purpose).");
+    } else {
+        println!(
+            "  A small clinic's account, which nobody has looked at for two years. What drifts from now on is an event;"
+        );
+        println!(
+            "  what had drifted before shows in suture scan. clinic-website is public on purpose, clinic-open-data exempt."
+        );
     }
-    println!("  buckets clinic-scans (health data), clinic-billing, clinic-website (public on purpose)");
-    println!("\nOpen a bucket from another terminal:\n");
-    println!("  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={HOME_REGION}");
-    println!("  aws --endpoint-url {endpoint} s3api delete-public-access-block --bucket clinic-scans\n");
-    println!("{}\n", show::faint("Ctrl-C ends it and leaves nothing behind."));
+    let port = endpoint.rsplit(':').next().unwrap_or_default();
+    let port = if port == "4566" { String::new() } else { format!(" --port {port}") };
+    println!("\nIn another terminal:\n");
+    println!("  eval \"$(suture lab --env{port})\"");
+    println!("  suture scan");
+    println!("  aws s3api delete-public-access-block --bucket clinic-scans\n");
+    println!(
+        "{}\n",
+        show::faint("docs/tour.md goes through an hour with it. Ctrl-C ends it and leaves nothing behind.")
+    );
 }
 
-fn print(happening: &Happening) {
+/// What a terminal exports, as a shell reads it.
+fn exports(port: u16) -> Result<String, String> {
+    if port == 0 {
+        return Err("which lab? name its port: suture lab --env --port 4566".to_owned());
+    }
+    let mut lines = format!("unset {}\n", IN_THE_WAY.join(" "));
+    for (name, value) in environment(port)? {
+        let _ = writeln!(lines, "export {name}={value}");
+    }
+    Ok(lines)
+}
+
+fn tell(happening: &Happening) {
     match happening {
         Happening::Call(call) => {
             if call.writes && !matches!(call.caller, Caller::Role { .. }) {
@@ -139,6 +194,8 @@ fn print(happening: &Happening) {
             let to = if rules.is_empty() { "no rule matches".to_owned() } else { rules.join(", ") };
             println!("{}", show::faint(format!("  event {name} by {actor} -> {to}")));
         }
+        // What it does shows in the messages that are published, and in the evidence.
+        Happening::Invocation(report) if report.function == RECORDER && report.answer.is_ok() => {}
         Happening::Invocation(report) => println!("{}", told(report)),
         Happening::Published(published) => {
             let said = published.subject.as_ref().unwrap_or(&published.message);

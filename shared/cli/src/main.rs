@@ -5,14 +5,15 @@ mod bench;
 mod commands;
 mod demo;
 mod explain_event;
+mod help;
 mod lab;
 mod shell;
 mod show;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Puts drifted AWS resources back to a HIPAA baseline, in place, and says exactly what it does.
+/// Puts drifted AWS resources back to a HIPAA baseline, and says what it does.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
@@ -22,18 +23,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Watch a bucket being opened and closed again, on a local AWS, in a few seconds.
+    /// Watch it work: plan, fix, approval, undo and all
     Demo(demo::Arguments),
-    /// Keep a local AWS running, with Suture's functions deployed in it, and see what they do.
+    /// Keep a local AWS running, and try every command on it
     Lab(lab::Arguments),
-    /// Say what an event would be taken for, and why, without touching anything.
+    /// Say what an event would be taken for, and why
     ExplainEvent(explain_event::Arguments),
-    /// Measure the functions: cold and warm starts, memory, size, beside the same fix in boto3.
+    /// Measure it beside the same in boto3
     Bench(bench::Arguments),
-    /// Print the completions of a shell.
+    /// Print the completions of a shell
     Completions(shell::Completions),
-    /// Print the manual page, or that of a command.
+    /// Print the manual page, or that of a command
     Man(shell::Man),
+    /// Say what this program was built of
+    Version(shell::Version),
     #[command(flatten)]
     Operate(commands::Command),
 }
@@ -56,15 +59,22 @@ impl End {
     }
 }
 
+/// The command line, with its help.
+fn command() -> clap::Command {
+    help::dressed(Arguments::command())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let arguments = Arguments::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    let done = match arguments.command {
         Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
         Command::Lab(arguments) => Box::pin(lab::run(arguments)).await,
         Command::ExplainEvent(arguments) => Ok(explain_event::run(&arguments)),
         Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
-        Command::Completions(arguments) => shell::completions::<Arguments>(&arguments),
-        Command::Man(arguments) => shell::man::<Arguments>(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments, command()),
+        Command::Man(arguments) => shell::man(&arguments, &command()),
+        Command::Version(arguments) => Ok(shell::version(&arguments)),
         Command::Operate(command) => return ended(Box::pin(commands::run(command)).await),
     };
     ended(done.map(End::of))

@@ -1,11 +1,21 @@
 //! How things look in a terminal: colour where it has it, one progress line, tables that fit.
+//!
+//! Colour is written always, and taken out again by anstream where standard output is no terminal, `NO_COLOR` is set or
+//! `TERM` is `dumb`; `CLICOLOR_FORCE` keeps it. <https://no-color.org>, <https://bixense.com/clicolors/>
+
+mod table;
+
+pub use table::{Cell, Table, wrap};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::presets::UTF8_BORDERS_ONLY;
-use comfy_table::{Cell, Color, ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Display;
+use std::io::IsTerminal;
 use std::time::Duration;
+use terminal_size::{Width, terminal_size_of};
+
+/// The narrowest terminal that a table is made for.
+const LEAST: usize = 40;
 
 fn painted(style: Style, text: &dyn Display) -> String {
     format!("{style}{text}{style:#}")
@@ -38,25 +48,33 @@ pub fn head(text: impl Display) -> String {
 
 /// An outcome in its colour.
 pub fn outcome(name: &str) -> String {
-    match name {
-        "fixed" | "compliant" | "undone" | "gone" => good(name),
-        "planned" | "refused" | "unverified" | "partly-fixed" => mind(name),
-        _ => bad(name),
-    }
+    painted(style_of(name), &name)
+}
+
+fn style_of(outcome: &str) -> Style {
+    let colour = match outcome {
+        "fixed" | "compliant" | "undone" | "gone" => AnsiColor::Green,
+        "planned" | "refused" | "unverified" | "partly-fixed" | "exempt" | "awaiting-approval" => AnsiColor::Yellow,
+        _ => AnsiColor::Red,
+    };
+    colour.on_default().bold()
 }
 
 /// An empty table with these headings.
 pub fn table<const N: usize>(headings: [String; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
-    // anstream takes the colours out again where the terminal has none.
-    table.enforce_styling();
-    table
+    Table::new(headings)
 }
 
-/// A table's cell for something good or bad.
-pub fn cell(text: &str, good: bool) -> Cell {
-    Cell::new(text).fg(if good { Color::Green } else { Color::Red })
+/// How many columns there are for a table: what `COLUMNS` says, or those of the terminal; none in a pipe, where nothing is
+/// wrapped.
+pub fn width() -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    let said: Option<usize> = said.filter(|columns| *columns >= LEAST);
+    let stdout = std::io::stdout();
+    said.or_else(|| {
+        let (Width(columns), _) = terminal_size_of(&stdout).filter(|_| stdout.is_terminal())?;
+        Some(usize::from(columns).max(LEAST))
+    })
 }
 
 /// Milliseconds as people read them.

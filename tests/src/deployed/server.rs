@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 const PACKAGES: Packages = Packages {
     requirements: include_str!("../../deployed/requirements.txt"),
+    hashed: true,
     installing: "installing MiniStack and SAM's transform for Python (once, about 90 MB)",
 };
 const SERVE: &str = include_str!("../../deployed/serve.py");

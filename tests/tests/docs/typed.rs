@@ -89,8 +89,9 @@ fn every_command_in_the_docs_is_one() {
                 _ => {}
             }
         }
-        // In a sentence a command need not be whole.
-        for span in prose.split('`').skip(1).step_by(2).filter_map(|span| span.strip_prefix("suture ")) {
+        // In a sentence a command need not be whole, and may be one of a pipe's.
+        let spans = prose.split('`').skip(1).step_by(2).flat_map(|span| span.split(" | "));
+        for span in spans.filter_map(|span| span.strip_prefix("suture ")) {
             let words = span.split_whitespace().filter(|word| !"…\\".contains(word)).map(str::to_owned);
             typed.push(words.chain(["--help".to_owned()]).collect());
         }

@@ -225,7 +225,7 @@ fn measured(kind: &Kind, count: usize, report: &Report) -> Result<Measured, Stri
 }
 
 /// How many calls were in flight at most.
-fn in_flight(calls: &[Happened]) -> usize {
+pub(super) fn in_flight(calls: &[Happened]) -> usize {
     let began = calls.iter().map(|call| (call.began, 1_i64));
     let ended = calls.iter().map(|call| (call.began + call.duration, -1_i64));
     let mut moments: Vec<_> = began.chain(ended).collect();

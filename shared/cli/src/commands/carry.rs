@@ -3,6 +3,8 @@
 use super::local;
 use super::session::Session;
 use super::words::plain;
+use crate::show;
+use anstream::eprintln;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
@@ -14,7 +16,9 @@ use remediation::fault::Attempt;
 use remediation::lambda::{Tools, variable};
 use remediation::{Region, shown};
 use serde_json::Value;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
+use tokio::signal::ctrl_c;
 use tokio::time::Instant;
 
 /// How long a function, or this process, may take for one resource.
@@ -30,7 +34,7 @@ pub async fn through(session: &Session, function: &str, request: &Value) -> Resu
         .operation_attempt_timeout(PATIENCE)
         .operation_timeout(PATIENCE)
         .build();
-    let config = aws_sdk_lambda::config::Builder::from(session.sdk().await)
+    let config = aws_sdk_lambda::config::Builder::from(session.sdk().await?)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts);
     let call = Client::from_conf(config.build()).invoke().function_name(function);
@@ -81,21 +85,50 @@ pub async fn here(
     request: &Value,
     parameters: Option<Value>,
 ) -> Result<Value, String> {
+    let only_plans = request.get("mode").and_then(Value::as_str) == Some("plan");
+    let ledger = session.to_carry_out(only_plans)?;
     let mut here = session.here().await?;
     // Where nobody set which regions may be changed, the one that a person names is.
     let named = request.get("region").and_then(Value::as_str).and_then(|region| Region::parse(region).ok());
     if variable("SUTURE_REGIONS").is_none_or(|regions| regions.trim().is_empty()) {
         here.settings.regions.extend(named);
     }
-    let tools = Tools::with(session.sdk().await.clone(), Some(session.ledger.clone()));
+    let tools = Tools::with(session.sdk().await?.clone(), Some(ledger));
     let (id, deadline) = (id(), Instant::now() + PATIENCE);
     let task = Task { request, parameters, tools: &tools, here: &here, id: &id, deadline };
-    let answer = control.carry_out(task).await;
+    let answer = to_its_end(session, control.carry_out(task)).await;
     // Whatever came of it: what was written before it failed has a record, too.
-    local::record(session, &here).await;
-    let answer = answer.map_err(|retry| plain(&retry.to_string()))?;
+    if !session.is_shut() {
+        local::record(session, &here).await;
+    }
+    let resource = request.get("resource").and_then(Value::as_str).map_or("RESOURCE".to_owned(), plain);
+    let next = if only_plans {
+        "run the command again in a minute".to_owned()
+    } else {
+        format!("suture history {resource} has what was done; run the command again in a minute")
+    };
+    let answer = answer.map_err(|retry| format!("{}; {next}", plain(&retry.to_string())))?;
     serde_json::to_value(answer)
         .map_err(|_| "the answer could not be put into words; suture history shows it".to_owned())
+}
+
+/// Does what is under way although somebody presses Ctrl-C: half of a fix is worse than all of it. Pressed again, it ends there,
+/// and the ledger's intent says what was about to be written.
+async fn to_its_end<T>(session: &Session, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        pressed = ctrl_c() => if pressed.is_err() { return work.await },
+    }
+    session.stop();
+    eprintln!("{}: what is under way is brought to its end first; Ctrl-C again ends it there", show::mind("note"));
+    tokio::select! {
+        done = &mut work => done,
+        _ = ctrl_c() => {
+            eprintln!("{}: ended in the middle; suture history RESOURCE says what is known in a minute", show::bad("error"));
+            std::process::exit(2)
+        }
+    }
 }
 
 /// What the ids of a run's records begin with: no other run's.

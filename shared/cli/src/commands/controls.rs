@@ -7,6 +7,7 @@ use super::words::trouble;
 use crate::show;
 use anstream::println;
 use catalogue::Entry;
+use ledger::Posture;
 use remediation::{About, Scope, shown};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use strsim::levenshtein;
 #[command(after_help = "\
 Examples:
   suture controls
+  suture controls --ledger suture-LedgerTable-1ABC2DEF    with the modes of that deployment
+  suture controls | grep disruptive
   suture controls --json | jq -r '.controls[] | select(.safety == \"disruptive\").id'")]
 pub struct Listing {
     /// Print one JSON object: what each control says of itself, whole.
@@ -28,10 +31,17 @@ pub struct Listing {
 
 /// Show a control's page.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  suture explain s3-public-bucket")]
+#[command(after_help = "\
+Examples:
+  suture explain s3-public-bucket
+  suture explain s3-public-bucket | less
+  suture explain s3-public-bucket --json | jq -r '.observes_with[]'")]
 pub struct Explain {
     /// The control.
     control: String,
+    /// Print one JSON object: what it says of itself, and its page in Markdown.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Print the IAM policy that a task needs, and no more.
@@ -61,7 +71,7 @@ pub struct Permissions {
     #[arg(long, default_value = "aws", value_parser = ["aws", "aws-us-gov", "aws-cn"])]
     partition: String,
     /// The account in the policy's ARNs, for those that name one; any, if not said.
-    #[arg(long, value_name = "ID", value_parser = account)]
+    #[arg(long, value_parser = account)]
     account: Option<String>,
 }
 
@@ -91,49 +101,89 @@ pub async fn list(arguments: Listing) -> Result<bool, String> {
         None
     };
     if arguments.json {
-        let about = |entry: &Entry| {
-            let mut about = serde_json::to_value(entry.about).unwrap_or_default();
-            if let (Some(posture), Some(about)) = (&posture, about.as_object_mut()) {
-                about.insert("mode".to_owned(), json!(mode_of(posture, entry.about.id)));
-            }
-            about
-        };
-        println!("{}", json!({"controls": catalogue::all().iter().map(about).collect::<Vec<_>>()}));
+        let controls = catalogue::all().iter().map(|entry| facts(entry.about, posture.as_ref()));
+        println!("{}", json!({"schema": "suture.controls/1", "controls": controls.collect::<Vec<_>>()}));
         return Ok(true);
     }
-    let headings = ["control", "what it does", "safety", "mode", "AWS Config", "Security Hub", "45 CFR"];
-    let mut table = show::table(headings.map(str::to_owned));
+    let mode = |about: &About| {
+        let mode = posture.as_ref().map(|posture| mode_of(posture, about.id));
+        mode.map_or_else(|| "?".to_owned(), |mode| mode.map_or("as deployed", |mode| mode.name()).to_owned())
+    };
+    println!("{}", table(&mode));
+    if posture.is_none() {
+        println!("\n{}", show::faint("? The modes are a ledger's: name one with --ledger, or SUTURE_LEDGER."));
+    }
+    println!("{}", show::faint("suture explain CONTROL shows one's page; --json has all that each says of itself."));
+    Ok(true)
+}
+
+/// What a control says of itself, and its mode, where a ledger says that.
+fn facts(about: &About, posture: Option<&Posture>) -> Value {
+    let mut facts = serde_json::to_value(about).unwrap_or_default();
+    if let (Some(posture), Some(facts)) = (posture, facts.as_object_mut()) {
+        facts.insert("mode".to_owned(), json!(mode_of(posture, about.id)));
+    }
+    facts
+}
+
+/// The controls. What they answer to is longer than a line: it is beneath each, one list a line.
+fn table(mode: &dyn Fn(&About) -> String) -> show::Table {
+    let mut table = show::table(["control", "what it does", "safety", "mode"].map(str::to_owned));
     for entry in catalogue::all() {
         let about = entry.about;
-        let mode = posture.as_ref().map(|posture| mode_of(posture, about.id));
-        table.add_row([
-            about.id.to_owned(),
-            about.title.to_owned(),
-            safety_name(about.safety).to_owned(),
-            mode.map_or_else(|| "?".to_owned(), |mode| mode.map_or("as deployed", |mode| mode.name()).to_owned()),
-            about.config_rules.join("\n"),
-            about.security_hub.join(", "),
-            about
-                .citations
-                .iter()
-                .map(|citation| citation.trim_start_matches("45 CFR "))
-                .collect::<Vec<_>>()
-                .join("\n"),
-        ]);
+        table.add_row([about.id.to_owned(), about.title.to_owned(), safety_name(about.safety).to_owned(), mode(about)]);
+        let citations = about.citations.iter().map(|citation| citation.trim_start_matches("45 CFR "));
+        table.note("AWS Config", about.config_rules.join(", "));
+        table.note("Security Hub", about.security_hub.join(", "));
+        table.note("45 CFR", citations.collect::<Vec<_>>().join(", "));
     }
-    println!("{table}");
-    if posture.is_none() {
-        println!("{}", show::faint("The modes are a ledger's: name one with --ledger, or SUTURE_LEDGER."));
-    }
-    Ok(true)
+    table
 }
 
 /// Shows a control's page.
 pub fn explain(arguments: &Explain) -> Result<bool, String> {
     let about = find(&arguments.control)?.about;
-    let page = page(about.id).ok_or_else(|| format!("{} has no page", about.id))?;
-    println!("{}", page.trim_end());
+    let page = page(about.id).ok_or_else(|| format!("{} has no page", about.id))?.trim_end();
+    if arguments.json {
+        let mut facts = facts(about, None);
+        if let Some(facts) = facts.as_object_mut() {
+            facts.insert("schema".to_owned(), json!("suture.control/1"));
+            facts.insert("page".to_owned(), json!(page));
+        }
+        println!("{facts}");
+        return Ok(true);
+    }
+    match show::width() {
+        Some(width) => print_page(page, width),
+        None => println!("{page}"),
+    }
     Ok(true)
+}
+
+/// A page in Markdown for a terminal: its paragraphs are as wide as that, and what is no text is left as it is.
+fn print_page(page: &str, width: usize) {
+    let mut paragraph = String::new();
+    let mut code = false;
+    for line in page.lines().chain([""]) {
+        let fence = line.starts_with("```");
+        let is_text = !code && !fence && !line.is_empty() && !line.starts_with(['#', '|', '<', ' ']);
+        let is_item = line.starts_with("- ");
+        if !is_text || is_item {
+            for line in show::wrap(&paragraph, Some(width)).iter().filter(|line| !line.is_empty()) {
+                println!("{line}");
+            }
+            paragraph.clear();
+        }
+        if is_text {
+            paragraph.push_str(if paragraph.is_empty() { "" } else { " " });
+            paragraph.push_str(line);
+        } else if !code && line.starts_with('#') {
+            println!("{}", show::head(line));
+        } else {
+            println!("{line}");
+        }
+        code ^= fence;
+    }
 }
 
 /// Prints a policy.

@@ -1,6 +1,6 @@
 //! `suture approve` and `suture reject`: a person decides on a plan that waits.
 
-use super::session::{Session, Which};
+use super::session::{Session, WhichAndWhere};
 use super::words::{list, moment, plain, trouble};
 use super::{asking, carry, print};
 use crate::show;
@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, requires = "yes")]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// What is decided.
@@ -42,7 +42,7 @@ pub enum Word {
 
 /// Runs it; true if it was carried out, or rejected.
 pub async fn run(arguments: Arguments, word: Word) -> Result<bool, String> {
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let found = session.ledger.approval(&arguments.id).await.map_err(trouble)?;
     let Some((approval, _)) = found else {
         return Err(format!(

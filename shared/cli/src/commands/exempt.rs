@@ -1,7 +1,7 @@
 //! `suture exempt`, `unexempt` and `exemptions`: what is left alone, by whose word, why, and until when.
 
 use super::controls::find;
-use super::session::{Session, Which};
+use super::session::{Session, WhichAndWhere};
 use super::words::{moment, plain, trouble, until};
 use crate::show;
 use anstream::{eprintln, println};
@@ -42,8 +42,11 @@ pub struct Arguments {
     /// When it ends: a day (until its end, UTC), or a span from now on.
     #[arg(long, value_name = "DATE|30d")]
     until: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// End an exemption.
@@ -52,13 +55,16 @@ pub struct Arguments {
 pub struct Ending {
     /// The exemption's id, as suture exemptions has it.
     id: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// List exemptions.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  suture exemptions --all --json | jq '.exemptions[].owner'")]
+#[command(after_help = "Examples:\n  suture exemptions\n  suture exemptions --all --json | jq '.exemptions[].owner'")]
 pub struct Listing {
     /// Those that ended, too.
     #[arg(long)]
@@ -67,7 +73,7 @@ pub struct Listing {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// Makes one.
@@ -77,9 +83,13 @@ pub async fn make(arguments: Arguments) -> Result<bool, String> {
     if let Some(flaw) = exemption.flaw(now) {
         return Err(flaw);
     }
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let exemption = Exemption { made_by: Some(session.who().await?), ..exemption };
     session.ledger.exempt(&exemption, 0).await.map_err(trouble)?;
+    if arguments.json {
+        println!("{}", json!({"schema": "suture.exemption/1", "exemption": exemption}));
+        return Ok(true);
+    }
     println!("{} {}", show::good("exempt"), covers(&exemption));
     println!("  until {}; to end it: suture unexempt {}", moment(exemption.expires), exemption.id);
     let control = exemption.control.as_deref().and_then(catalogue::find);
@@ -119,7 +129,7 @@ pub fn known(control: &str) -> Result<(), String> {
 
 /// Ends one.
 pub async fn end(arguments: Ending) -> Result<bool, String> {
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let deployment = session.ledger.deployment().await.map_err(trouble)?;
     let Some((exemption, version)) = deployment.exemptions.iter().find(|(each, _)| each.id == arguments.id) else {
         return Err(format!(
@@ -130,7 +140,12 @@ pub async fn end(arguments: Ending) -> Result<bool, String> {
     };
     match session.ledger.unexempt(&exemption.id, *version).await {
         Ok(()) => {
-            println!("{} {}", show::good("no longer exempt"), covers(exemption));
+            if arguments.json {
+                let ended = Exemption { ended: true, ..exemption.clone() };
+                println!("{}", json!({"schema": "suture.exemption/1", "exemption": ended}));
+            } else {
+                println!("{} {}", show::good("no longer exempt"), covers(exemption));
+            }
             Ok(true)
         }
         Err(Trouble::Conflict(_)) => {
@@ -143,7 +158,7 @@ pub async fn end(arguments: Ending) -> Result<bool, String> {
 
 /// Lists them.
 pub async fn list(arguments: Listing) -> Result<bool, String> {
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let deployment = session.ledger.deployment().await.map_err(trouble)?;
     let now = OffsetDateTime::now_utc();
     let listed: Vec<&Exemption> = deployment
@@ -153,7 +168,7 @@ pub async fn list(arguments: Listing) -> Result<bool, String> {
         .filter(|each| arguments.all || each.is_in_force(now))
         .collect();
     if arguments.json {
-        println!("{}", json!({"exemptions": listed}));
+        println!("{}", json!({"schema": "suture.exemptions/1", "exemptions": listed}));
     } else {
         print(&listed, now);
     }

@@ -1,8 +1,9 @@
 //! `suture history` and `suture record`: what was done to a resource, and one record of it, whole.
 
+use super::aws::Where;
 use super::exempt::known;
 use super::print::{self, labelled};
-use super::session::{Session, Which, account_of};
+use super::session::{Session, Which, WhichAndWhere, account_of};
 use super::words::{json, list, moment_of, plain, text, trouble};
 use crate::show;
 use anstream::println;
@@ -52,15 +53,18 @@ pub struct One {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// A resource as a person names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Wanted {
-    name: String,
-    account: Option<String>,
-    region: Option<String>,
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// Its account, if an ARN says it.
+    pub account: Option<String>,
+    /// Its region, if an ARN says it.
+    pub region: Option<String>,
 }
 
 /// Runs it.
@@ -69,12 +73,15 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
         known(control)?;
     }
     let wanted = wanted(&arguments.resource);
-    let session = Session::open(&arguments.which).await?;
+    let region = arguments.region.as_deref().or(wanted.region.as_deref());
+    let session = Session::open_in(&arguments.which, Where::otherwise(region)).await?;
     let account = match arguments.account.as_deref().or(wanted.account.as_deref()) {
         Some(id) => AccountId::parse(id)?,
-        None => account_of(&session.caller().await.map_err(|why| format!("{why}; or name one with --account"))?)?,
+        None => {
+            account_of(&session.caller().await.map_err(|why| format!("{why} (or name the account with --account)"))?)?
+        }
     };
-    let regions = match arguments.region.as_deref().or(wanted.region.as_deref()) {
+    let regions = match region {
         Some(region) => BTreeSet::from([Region::parse(region)?.to_string()]),
         None => regions(&session).await,
     };
@@ -86,7 +93,7 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
     records.sort_by_key(|record| std::cmp::Reverse(text(record, "/began")));
     records.truncate(arguments.limit);
     if arguments.json {
-        println!("{}", json!({"records": records}));
+        println!("{}", json!({"schema": "suture.history/1", "records": records}));
     } else if records.is_empty() {
         println!("{} has no record of {} in account {account}.", session.place.says(), shown(&wanted.name));
     } else {
@@ -111,7 +118,7 @@ async fn regions(session: &Session) -> BTreeSet<String> {
 }
 
 /// A name, or the name, account and region in an ARN.
-fn wanted(given: &str) -> Wanted {
+pub fn wanted(given: &str) -> Wanted {
     let mut parts = given.splitn(6, ':');
     if parts.next() != Some("arn") {
         return Wanted { name: given.to_owned(), account: None, region: None };
@@ -160,7 +167,7 @@ fn spots(
 
 /// Shows one record.
 pub async fn one(arguments: One) -> Result<bool, String> {
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let record = session.ledger.record(&arguments.id).await.map_err(trouble)?;
     let Some(record) = record else {
         return Err(format!(

@@ -2,7 +2,7 @@
 
 use super::carry;
 use super::print;
-use super::session::{Session, Which};
+use super::session::{Session, WhichAndWhere};
 use anstream::println;
 use serde_json::Value;
 use std::io::Read;
@@ -28,13 +28,15 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// Runs it; true if it was done.
 pub async fn run(arguments: Arguments) -> Result<bool, String> {
     let event = read(&arguments.event)?;
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
+    session.region().await?;
+    session.sign_in().await?;
     let answer = carry::through(&session, &arguments.function, &event).await?;
     if arguments.json {
         println!("{answer}");

@@ -1,7 +1,7 @@
 //! `suture mode`, `stop`, `resume` and `tags-exempt`: the live settings. In force within seconds, without deploying.
 
 use super::exempt::known;
-use super::session::{Place, Session, Which, user};
+use super::session::{Place, Session, WhichAndWhere, user};
 use super::words::{moment, plain, trouble};
 use crate::show;
 use anstream::{eprintln, println};
@@ -32,7 +32,7 @@ pub struct Mode {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// Say, or change, whether a resource's own tag can exempt it.
@@ -49,8 +49,11 @@ pub struct TagsExempt {
     /// Whether they can.
     #[arg(value_parser = ["on", "off"])]
     can: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// Stop every write everywhere, within a minute.
@@ -61,16 +64,22 @@ pub struct Stop {
     /// Why; whoever meets the stop is told.
     #[arg(long)]
     reason: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// Let Suture write again.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  suture resume")]
 pub struct Resume {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// Says or changes modes.
@@ -83,7 +92,7 @@ pub async fn mode(arguments: Mode) -> Result<bool, String> {
     if let Some(one) = one {
         known(one)?;
     }
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let posture = match &arguments.set {
         None => session.ledger.deployment().await.map_err(trouble)?.posture.clone(),
         Some(mode) => {
@@ -102,7 +111,7 @@ pub async fn mode(arguments: Mode) -> Result<bool, String> {
         }
     };
     if arguments.json {
-        println!("{}", json!({"mode": posture.mode, "modes": posture.modes}));
+        print_json(&posture);
     } else {
         print_modes(&posture, one);
     }
@@ -116,6 +125,20 @@ pub async fn mode(arguments: Mode) -> Result<bool, String> {
         );
     }
     Ok(true)
+}
+
+/// The live settings, for scripts.
+fn print_json(posture: &Posture) {
+    println!(
+        "{}",
+        json!({
+            "schema": "suture.posture/1",
+            "stop": posture.stop,
+            "mode": posture.mode,
+            "modes": posture.modes,
+            "tags_exempt": posture.tags_exempt,
+        })
+    );
 }
 
 /// The mode that the settings say for a control: its own, or that of all; none if they say nothing.
@@ -161,7 +184,7 @@ pub fn safety_name(safety: Safety) -> &'static str {
 
 /// Says or changes whether tags exempt.
 pub async fn tags_exempt(arguments: TagsExempt) -> Result<bool, String> {
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let posture = match &arguments.can {
         None => session.ledger.deployment().await.map_err(trouble)?.posture.clone(),
         Some(can) => {
@@ -170,6 +193,10 @@ pub async fn tags_exempt(arguments: TagsExempt) -> Result<bool, String> {
             changed.await.map_err(trouble)?
         }
     };
+    if arguments.json {
+        print_json(&posture);
+        return Ok(true);
+    }
     println!(
         "{}",
         if posture.tags_exempt {
@@ -187,7 +214,7 @@ pub async fn stop(arguments: Stop) -> Result<bool, String> {
     if reason.is_empty() || reason.chars().count() > 256 || reason.chars().any(char::is_control) {
         return Err("a stop needs a reason, in 256 characters at most, on one line".to_owned());
     }
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     // Who it is can wait; the stop cannot.
     let by = session.who().await.unwrap_or_else(|why| {
         eprintln!("{}: {why}; stopping all the same", show::mind("warning"));
@@ -196,7 +223,11 @@ pub async fn stop(arguments: Stop) -> Result<bool, String> {
     let now = OffsetDateTime::now_utc();
     let stop = ledger::Stop { by: by.clone(), reason, at: now };
     let changed = session.ledger.change(&by, now, |posture| posture.stop = Some(stop.clone())).await;
-    changed.map_err(trouble)?;
+    let posture = changed.map_err(trouble)?;
+    if arguments.json {
+        print_json(&posture);
+        return Ok(true);
+    }
     println!("{} Nothing is written any more, {}.", show::bad("Stopped."), within(&session.place));
     println!("  Drift is still found and recorded. To go on: suture resume");
     Ok(true)
@@ -214,15 +245,23 @@ fn within(place: &Place) -> String {
 
 /// Lets it go on.
 pub async fn resume(arguments: Resume) -> Result<bool, String> {
-    let session = Session::open(&arguments.which).await?;
-    let before = session.ledger.deployment().await.map_err(trouble)?.posture.stop.clone();
-    let Some(stop) = before else {
-        println!("It is not stopped.");
+    let session = Session::open_at(&arguments.which).await?;
+    let before = session.ledger.deployment().await.map_err(trouble)?.posture.clone();
+    let Some(stop) = before.stop.clone() else {
+        if arguments.json {
+            print_json(&before);
+        } else {
+            println!("It is not stopped.");
+        }
         return Ok(true);
     };
     let by = session.who().await?;
     let changed = session.ledger.change(&by, OffsetDateTime::now_utc(), |posture| posture.stop = None);
     let posture = changed.await.map_err(trouble)?;
+    if arguments.json {
+        print_json(&posture);
+        return Ok(true);
+    }
     let (who, at) = (plain(&stop.by), moment(stop.at));
     println!("{} It was stopped by {who} at {at} ({}).", show::good("Resumed."), shown(&stop.reason));
     print_modes(&posture, None);

@@ -1,88 +1,123 @@
 //! `suture scan`: a look at a whole account, which writes nothing: what has drifted, what a fix would write, what that would
 //! break, and what is exempt.
 
+mod bar;
 mod kept;
+mod patience;
 mod tell;
+mod walk;
+mod whose;
 
+use super::aws::Where;
 use super::controls::find;
-use super::session::{Session, Which, account_of};
+use super::session::{Session, Which};
 use super::words::plain;
 use crate::End;
 use crate::show;
 use anstream::eprintln;
-use catalogue::{Entry, Glance};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use indicatif::{ProgressBar, ProgressStyle};
-use kept::{Kept, Step};
-use remediation::accounts::{Accounts, MemberRole};
-use remediation::lambda::{Here, Look, Tools};
-use remediation::sweep::Swept;
-use remediation::{AccountId, Outcome, Record, Region, Scope, Settings, shown};
+use bar::Bar;
+use catalogue::Entry;
+use kept::Kept;
+use remediation::lambda::{Here, Tools};
+use remediation::{Region, Scope, Settings};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::time::Duration;
-use tell::{Form, Teller};
-use tokio::time::Instant;
-
-/// How long a page of resources may take: AWS that throttles for longer is told as trouble.
-const PATIENCE: Duration = Duration::from_mins(10);
-/// How many places, each a control's in a region, are looked at at once. Each has some calls under way at a time.
-const AT_ONCE: usize = 4;
+use tell::{By, Form, Teller};
+use walk::{Place, Scan, Shared};
+use whose::View;
 
 /// Look at a whole account: what has drifted, and what a fix would write. Nothing is written.
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-#[command(after_help = "\
+#[command(
+    after_help = "\
 Examples:
   suture scan
   suture scan --control s3-public-bucket --control s3-public-policy
   suture scan --all-regions --json > drift.jsonl
+  suture scan --account 111122223333 --account 444455556666 --role Audit
+  suture scan --control s3-public-bucket --names | suture plan s3-public-bucket -
+
+It needs the right to look, and no other: suture permissions --scan.",
+    after_long_help = "\
+Examples:
+  suture scan
+  suture scan --control s3-public-bucket --control s3-public-policy
+  suture scan --all-regions --json > drift.jsonl
+  suture scan --account 111122223333 --account 444455556666 --role Audit
   suture scan --role arn:aws:iam::444455556666:role/Audit --external-id clinic-7
-  suture scan --sarif > drift.sarif
+  suture scan --control s3-public-bucket --names | suture plan s3-public-bucket -
+  suture scan --asff > findings.json      for Security Hub
+  suture scan --ocsf >> findings.jsonl    for a data lake
 
 It needs the right to look, and no other (suture permissions --scan). What may not be looked at is
-said, and the rest is scanned. A scan that was stopped goes on where it was; --fresh begins anew.
+said, with what is missing, and the rest is scanned. A scan that was stopped goes on where it was;
+--fresh begins anew. docs/output.md has the form of each output.
 
-Ends with 0 if nothing has drifted, 1 if something has, 2 if something was wrong, 3 if nothing was found
-but not everything could be looked at.")]
+Ends with 0 if nothing has drifted, 1 if something has, 2 if something was wrong, 3 if nothing was
+found but not everything could be looked at."
+)]
 pub struct Arguments {
     /// Only this control; may be given several times.
-    #[arg(long = "control", value_name = "CONTROL")]
+    #[arg(long = "control", value_name = "CONTROL", help_heading = "What to look at")]
     controls: Vec<String>,
-    /// This region; may be given several times. The profile's, if not said.
-    #[arg(long = "region", value_name = "REGION", conflicts_with = "all_regions")]
+    /// This region; may be given several times. The one that is set, if not said.
+    #[arg(long = "region", value_name = "REGION", conflicts_with = "all_regions", help_heading = "What to look at")]
     regions: Vec<String>,
     /// Every region that the account has switched on (needs ec2:DescribeRegions).
-    #[arg(long)]
+    #[arg(long, help_heading = "What to look at")]
     all_regions: bool,
-    /// Look at the account of this role, as that role.
-    #[arg(long, value_name = "ARN")]
+    /// This account; may be given several times. Your own is looked at with your own credentials, any other by --role.
+    #[arg(long = "account", value_name = "ACCOUNT", help_heading = "What to look at")]
+    accounts: Vec<String>,
+    /// The role by which to look: its name in each --account, or the ARN of one account's.
+    #[arg(long, value_name = "NAME|ARN", help_heading = "What to look at")]
     role: Option<String>,
     /// The external id that the role wants to hear.
-    #[arg(long, requires = "role")]
+    #[arg(long, value_name = "ID", requires = "role", help_heading = "What to look at")]
     external_id: Option<String>,
     /// The control's settings as JSON, as the template hands them to its function; with one --control.
-    #[arg(long, value_name = "JSON", requires = "controls", value_parser = super::fix::settings)]
+    #[arg(
+        long,
+        value_name = "JSON",
+        requires = "controls",
+        value_parser = super::fix::settings,
+        help_heading = "What to look at"
+    )]
     settings: Option<Value>,
-    /// Print one JSON object a line as it is found, the last a summary; docs/scan.md has their form.
-    #[arg(long, group = "form")]
-    json: bool,
-    /// Print a SARIF 2.1.0 log, for tools that show findings.
-    #[arg(long, group = "form")]
-    sarif: bool,
     /// Do not go on where a scan was stopped.
-    #[arg(long)]
+    #[arg(long, help_heading = "What to look at")]
     fresh: bool,
+    /// Print one JSON object a line as it is found, the last a summary (docs/output.md).
+    #[arg(long, group = "form", help_heading = "Output")]
+    json: bool,
+    /// Print the names of what a fix would mend, one a line, for plan and fix; with one --control in one region.
+    #[arg(long, group = "form", requires = "controls", help_heading = "Output")]
+    names: bool,
+    /// Print a SARIF 2.1.0 log, for tools that show findings.
+    #[arg(long, group = "form", help_heading = "Output")]
+    sarif: bool,
+    /// Print findings in the AWS Security Finding Format, for Security Hub's BatchImportFindings.
+    #[arg(long, group = "form", help_heading = "Output")]
+    asff: bool,
+    /// Print an OCSF Compliance Finding a line, for data lakes.
+    #[arg(long, group = "form", help_heading = "Output")]
+    ocsf: bool,
     #[command(flatten)]
     which: Which,
 }
 
-/// A control in a region.
-struct Place {
-    control: &'static Entry,
-    region: Region,
+impl Arguments {
+    fn form(&self) -> Form {
+        match self {
+            Self { json: true, .. } => Form::Lines,
+            Self { names: true, .. } => Form::Names,
+            Self { sarif: true, .. } => Form::Sarif,
+            Self { asff: true, .. } => Form::Asff,
+            Self { ocsf: true, .. } => Form::Ocsf,
+            _ => Form::Table,
+        }
+    }
 }
 
 /// Looks at everything; says whether anything has drifted.
@@ -91,152 +126,79 @@ pub async fn run(arguments: Arguments) -> Result<End, String> {
     if arguments.settings.is_some() && controls.len() != 1 {
         return Err("--settings are one control's; name it with --control, and no other".to_owned());
     }
-    let session = Session::open(&arguments.which).await?;
-    let (tools, here, account) = who(&arguments, &session).await?;
-    let regions = regions(&arguments, &session).await?;
-    let home = session.region().await?;
-    let here = Here { settings: Settings { regions: regions.clone(), ..here.settings }, ..here };
+    if arguments.names && (controls.len() != 1 || arguments.all_regions || arguments.regions.len() > 1) {
+        return Err(
+            "--names are of one control in one region, as plan and fix take them; --json has the rest".to_owned()
+        );
+    }
+    let session =
+        Session::open_in(&arguments.which, Where::otherwise(arguments.regions.first().map(String::as_str))).await?;
+    let here = session.here().await?;
+    let own = here.account.clone().ok_or("AWS did not say whose credentials these are; sign in again")?;
+    let by = By { account: own.clone(), region: session.region().await? };
+    let views = whose::views(&arguments, &own, by.partition())?;
+    let several = views.len() > 1;
+    let mut teller = Teller::begin(arguments.form(), by.clone(), several);
+    let mut kepts = Vec::new();
+    let mut unseen = None;
+    for view in &views {
+        let eyes = match Box::pin(view.open(&arguments, &session, &here)).await {
+            Ok(eyes) => eyes,
+            Err(why) if several => {
+                teller.unreached(&view.account, &why);
+                unseen
+                    .get_or_insert_with(|| format!("none of the accounts could be looked at; {}: {why}", view.account));
+                continue;
+            }
+            Err(why) => return Err(why),
+        };
+        teller.account(&view.account);
+        let places = places(&controls, &eyes.regions, &by.region);
+        let kept = Kept::open(&identity(view, &arguments, &places), arguments.fresh);
+        if let Some(since) = kept.goes_on_since() {
+            let of = if several { format!("account {}: ", view.account) } else { String::new() };
+            eprintln!("{}: {of}goes on where a scan of {since} was stopped; --fresh begins anew", show::mind("note"));
+        }
+        let lists = places.iter().map(|it| (it.control.about.id, it.region.as_str(), it.control.about.resource_type));
+        let bar = Bar::start(lists);
+        let scan = Scan {
+            tools: &eyes.tools,
+            here: &eyes.here,
+            account: &view.account,
+            parameters: arguments.settings.as_ref(),
+            shared: RefCell::new(Shared { teller, bar, kept }),
+        };
+        scan.again();
+        scan.all(places).await;
+        let (bar, kept);
+        Shared { teller, bar, kept } = scan.shared.into_inner();
+        bar.end();
+        teller.account_ended();
+        kepts.push(kept);
+    }
+    if let (Some(why), true) = (unseen, kepts.is_empty()) {
+        return Err(why);
+    }
+    // Not before all accounts are done: a scan that is stopped in the second goes on there.
+    kepts.into_iter().for_each(Kept::finished);
+    Ok(teller.end())
+}
+
+/// Each control in each region; what is in no region, in the one that is set.
+fn places(controls: &[&'static Entry], regions: &[Region], home: &Region) -> Vec<Place> {
     let places = controls.iter().flat_map(|control| {
         let global = control.about.scope == Scope::Global;
-        let regions = if global { vec![home.clone()] } else { regions.clone() };
+        let regions = if global { vec![home.clone()] } else { regions.to_vec() };
         regions.into_iter().map(|region| Place { control, region })
     });
-    let places: Vec<Place> = places.collect();
+    places.collect()
+}
 
-    let form = if arguments.json {
-        Form::Lines
-    } else if arguments.sarif {
-        Form::Sarif
-    } else {
-        Form::Table
-    };
+/// What a scan is told from others by.
+fn identity(view: &View, arguments: &Arguments, places: &[Place]) -> Vec<String> {
     let named = places.iter().map(|place| format!("{} {}", place.control.about.id, place.region));
-    let identity: Vec<String> =
-        [account.to_string(), arguments.settings.as_ref().map(Value::to_string).unwrap_or_default()]
-            .into_iter()
-            .chain(named)
-            .collect();
-    let kept = Kept::open(&identity, arguments.fresh);
-    if let Some(since) = kept.goes_on_since() {
-        eprintln!("{}: goes on where a scan of {since} was stopped; --fresh begins anew", show::mind("note"));
-    }
-    let scan = Scan {
-        tools: &tools,
-        here: &here,
-        account: &account,
-        parameters: arguments.settings.as_ref(),
-        shared: RefCell::new(Shared { teller: Teller::begin(form), bar: bar(places.len()), kept }),
-    };
-    scan.again();
-    scan.all(places).await;
-    let Shared { teller, bar, kept } = scan.shared.into_inner();
-    bar.finish_and_clear();
-    kept.finished();
-    Ok(teller.end(account.as_str()))
-}
-
-/// What all places of a scan share.
-struct Shared {
-    teller: Teller,
-    bar: ProgressBar,
-    kept: Kept,
-}
-
-struct Scan<'a> {
-    tools: &'a Tools,
-    here: &'a Here,
-    account: &'a AccountId,
-    parameters: Option<&'a Value>,
-    shared: RefCell<Shared>,
-}
-
-impl Scan<'_> {
-    /// Tells again what an earlier, stopped scan had found.
-    fn again(&self) {
-        let Shared { teller, kept, .. } = &mut *self.shared.borrow_mut();
-        for step in kept.steps() {
-            teller.counted(&step.control, &step.counts, step.cut_short.as_deref());
-            for record in &step.records {
-                teller.found(record);
-            }
-        }
-    }
-
-    async fn all(&self, places: Vec<Place>) {
-        let mut waiting: VecDeque<Place> = places.into();
-        let mut working = FuturesUnordered::new();
-        loop {
-            while working.len() < AT_ONCE
-                && let Some(place) = waiting.pop_front()
-            {
-                working.push(Box::pin(self.place(place)));
-            }
-            if working.next().await.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Looks at a place, page by page, and keeps each page that is done.
-    async fn place(&self, place: Place) {
-        let (id, region) = (place.control.about.id, &place.region);
-        let mut after = match self.shared.borrow().kept.stand(id, region.as_str()) {
-            kept::Stand::Begins => None,
-            kept::Stand::GoesOn(after) => Some(after),
-            kept::Stand::Ended => {
-                self.shared.borrow().bar.inc(1);
-                return;
-            }
-        };
-        loop {
-            let mut records = Vec::new();
-            let (swept, next) = self.page(&place, after.as_deref(), &mut records).await;
-            let Shared { teller, kept, .. } = &mut *self.shared.borrow_mut();
-            let counts = swept.outcomes.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-            let step = Step {
-                control: id.to_owned(),
-                region: region.to_string(),
-                after: next.clone(),
-                counts,
-                cut_short: swept.cut_short,
-                records,
-            };
-            teller.counted(id, &step.counts, step.cut_short.as_deref());
-            kept.keep(&step);
-            if next.is_none() {
-                break;
-            }
-            after = next;
-        }
-        self.shared.borrow().bar.inc(1);
-    }
-
-    async fn page(&self, place: &Place, after: Option<&str>, records: &mut Vec<Value>) -> (Swept, Option<String>) {
-        let mut looked = 0_u64;
-        let mut each = |record: Record| {
-            looked += 1;
-            let mut shared = self.shared.borrow_mut();
-            shared.bar.set_message(format!("{} in {}, {looked} looked at", place.control.about.id, place.region));
-            if matches!(record.outcome, Outcome::Compliant | Outcome::Gone) {
-                return;
-            }
-            let record = serde_json::to_value(&record).unwrap_or_default();
-            shared.teller.found(&record);
-            records.push(record);
-        };
-        let look = Look { account: self.account, region: &place.region, after, each: &mut each };
-        let glance = Glance {
-            look,
-            parameters: self.parameters.cloned(),
-            tools: self.tools,
-            here: self.here,
-            deadline: Instant::now() + PATIENCE,
-        };
-        place.control.look(glance).await.unwrap_or_else(|why| {
-            let cut_short = Some(format!("{}: {why}", place.control.about.id));
-            (Swept { cut_short, ..Swept::default() }, None)
-        })
-    }
+    let settings = arguments.settings.as_ref().map(Value::to_string).unwrap_or_default();
+    [view.account.to_string(), settings].into_iter().chain(named).collect()
 }
 
 /// The controls to scan with: those that are named, or all that sweep.
@@ -255,48 +217,6 @@ fn controls(arguments: &Arguments) -> Result<Vec<&'static Entry>, String> {
         }
     };
     arguments.controls.iter().map(named).collect()
-}
-
-/// With whose eyes: the caller's, or those of a role of another account.
-async fn who(arguments: &Arguments, session: &Session) -> Result<(Tools, Here, AccountId), String> {
-    let here = session.here().await?;
-    let sdk = session.sdk().await.clone();
-    let mut tools = Tools::with(sdk.clone(), Some(session.ledger.clone()));
-    let own = here.account.clone().ok_or("AWS did not say whose credentials these are; sign in again")?;
-    let Some(arn) = &arguments.role else {
-        let settings = Settings { accounts: vec![own.clone()], ..here.settings };
-        return Ok((tools, Here { settings, ..here }, own));
-    };
-    let is_role = arn.starts_with("arn:") && arn.contains(":role/");
-    let account = account_of(arn).ok().filter(|_| is_role);
-    let account = account.ok_or_else(|| format!("{} is no ARN of a role", shown(arn)))?;
-    let role = MemberRole { arn: arn.clone(), external_id: arguments.external_id.clone() };
-    // The caller's own account is seen with the role, too, if it is the role's.
-    tools.accounts = Accounts::new(sdk, None, Some(role.clone()));
-    let settings = Settings { accounts: vec![account.clone()], member_role: Some(role), ..here.settings };
-    Ok((tools, Here { settings, ..here }, account))
-}
-
-/// The regions to look in.
-async fn regions(arguments: &Arguments, session: &Session) -> Result<Vec<Region>, String> {
-    if arguments.all_regions {
-        return ec2::regions(session.sdk().await).await.map_err(|fault| fault.to_string());
-    }
-    if arguments.regions.is_empty() {
-        return Ok(vec![session.region().await?]);
-    }
-    arguments.regions.iter().map(|region| Region::parse(region)).collect()
-}
-
-/// A bar of the places, where there is a terminal; quiet in a pipe.
-fn bar(places: usize) -> ProgressBar {
-    let bar = ProgressBar::new(places as u64);
-    let style = "{spinner} {wide_msg} [{bar:20}] {pos} of {len} lists, {elapsed}, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 /// What could not be looked at, in one plain line.

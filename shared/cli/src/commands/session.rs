@@ -1,11 +1,13 @@
 //! What a command works with: a ledger, AWS where it is needed, and who it is that asks.
 
+use super::aws::{Aws, Where};
 use super::words::trouble;
 use aws_config::SdkConfig;
 use ledger::{Dynamo, File, Ledger};
-use remediation::caller::{Callers, prove};
-use remediation::lambda::{Here, sdk_config, variable};
+use remediation::caller::prove;
+use remediation::lambda::{Here, variable};
 use remediation::{AccountId, Region, Settings, shown};
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -14,10 +16,29 @@ use tokio::sync::OnceCell;
 /// Which ledger a command is about.
 #[derive(clap::Args)]
 pub struct Which {
-    /// The ledger: the name of a deployment's DynamoDB table, or file:PATH. Without it, a file of your own in
-    /// ~/.local/share/suture
-    #[arg(long, env = "SUTURE_LEDGER", value_name = "TABLE|file:PATH")]
+    /// The ledger: the name of a deployment's DynamoDB table, or file:PATH; that of SUTURE_LEDGER, if not given, or else a file
+    /// of your own in ~/.local/share/suture
+    #[arg(
+        long,
+        env = "SUTURE_LEDGER",
+        value_name = "TABLE|file:PATH",
+        hide_env = true,
+        help_heading = "Ledger and AWS"
+    )]
     ledger: Option<String>,
+    /// The profile of the AWS CLI to work with; that of AWS_PROFILE, if not given.
+    #[arg(long, value_name = "NAME", help_heading = "Ledger and AWS")]
+    profile: Option<String>,
+}
+
+/// Which ledger a command is about, and in which region that is.
+#[derive(clap::Args)]
+pub struct WhichAndWhere {
+    /// The AWS region; the one that AWS_REGION or the profile sets, if not given.
+    #[arg(long, help_heading = "Ledger and AWS")]
+    region: Option<String>,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// Where a ledger is.
@@ -96,48 +117,157 @@ impl Place {
     }
 }
 
+impl WhichAndWhere {
+    /// Which ledger.
+    pub fn which(&self) -> &Which {
+        &self.which
+    }
+
+    /// AWS, without a ledger.
+    ///
+    /// # Errors
+    /// What keeps it from being reached.
+    pub async fn aws(&self) -> Result<Aws, String> {
+        Aws::reach(self.which.profile.as_deref(), Where::said(self.region.as_deref())).await
+    }
+}
+
 /// A command's ledger, and AWS.
 pub struct Session {
     /// Where the ledger is.
     pub place: Place,
     /// The ledger.
     pub ledger: Ledger,
-    sdk: OnceCell<SdkConfig>,
+    /// Why the ledger cannot be written, if so, and the file that it is.
+    shut: Option<(String, Rc<File>)>,
+    profile: Option<String>,
+    /// The region that a command named, and whether it counts for more than the one that is set.
+    region: Option<(String, bool)>,
+    aws: OnceCell<Aws>,
+    caller: OnceCell<String>,
+    stopped: Cell<bool>,
 }
 
-/// AWS as the environment and the profile have it. Made where it is needed: a ledger in a file needs none.
-async fn aws(cell: &OnceCell<SdkConfig>) -> &SdkConfig {
-    cell.get_or_init(sdk_config).await
+/// AWS. Reached where it is needed: a ledger in a file needs none.
+async fn reached<'a>(
+    cell: &'a OnceCell<Aws>,
+    profile: Option<&str>,
+    region: Option<&(String, bool)>,
+) -> Result<&'a Aws, String> {
+    let place = match region {
+        None => Where::Set,
+        Some((region, true)) => Where::In(region),
+        Some((region, false)) => Where::Otherwise(region),
+    };
+    cell.get_or_try_init(|| Aws::reach(profile, place)).await
 }
 
 impl Session {
-    /// Opens the ledger.
+    /// Opens the ledger; AWS is as the environment and the profile have it.
     ///
     /// # Errors
-    /// It cannot be opened, or no region is set.
+    /// It cannot be opened, no region is set, or there are no credentials for a ledger in a table.
     pub async fn open(which: &Which) -> Result<Self, String> {
+        Self::open_in(which, Where::Set).await
+    }
+
+    /// The same, of a command with a region of its own.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn open_at(which: &WhichAndWhere) -> Result<Self, String> {
+        Self::open_in(&which.which, Where::said(which.region.as_deref())).await
+    }
+
+    /// The same, in this region.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn open_in(which: &Which, region: Where<'_>) -> Result<Self, String> {
         let place = which.place()?;
-        let sdk = OnceCell::new();
+        let region = match region {
+            Where::Set => None,
+            Where::In(region) => Some((region.to_owned(), true)),
+            Where::Otherwise(region) => Some((region.to_owned(), false)),
+        };
+        let (profile, cell, mut shut) = (which.profile.clone(), OnceCell::new(), None);
         let ledger = match &place {
             Place::Table(name) => {
-                let sdk = aws(&sdk).await;
-                region(sdk)?;
-                Ledger::new(Rc::new(Dynamo::new(sdk, name)))
+                let aws = reached(&cell, profile.as_deref(), region.as_ref()).await?;
+                aws.region()?;
+                aws.sign_in().await?;
+                Ledger::new(Rc::new(Dynamo::new(aws.sdk(), name)))
             }
-            Place::File(path) => Ledger::new(Rc::new(File::open(path).map_err(trouble)?)),
+            Place::File(path) => {
+                let file = match File::open(path) {
+                    Ok(file) => Rc::new(file),
+                    // Where nothing can be written, one can look all the same. What is wrong with the ledger itself, a look
+                    // meets too.
+                    Err(why) => {
+                        let file = Rc::new(File::look(path, why.clone()).map_err(trouble)?);
+                        shut = Some((trouble(why), Rc::clone(&file)));
+                        file
+                    }
+                };
+                Ledger::new(file)
+            }
         };
-        Ok(Self { place, ledger, sdk })
+        Ok(Self { place, ledger, shut, profile, region, aws: cell, caller: OnceCell::new(), stopped: Cell::default() })
     }
 
     /// One over these.
     #[cfg(test)]
     pub fn with(place: Place, ledger: Ledger, sdk: SdkConfig) -> Self {
-        Self { place, ledger, sdk: OnceCell::new_with(Some(sdk)) }
+        let aws = OnceCell::new_with(Some(Aws::with(sdk)));
+        Self {
+            place,
+            ledger,
+            shut: None,
+            profile: None,
+            region: None,
+            aws,
+            caller: OnceCell::new(),
+            stopped: Cell::default(),
+        }
     }
 
-    /// AWS.
-    pub async fn sdk(&self) -> &SdkConfig {
-        aws(&self.sdk).await
+    /// The ledger for whoever means to write to a resource, or only to plan that.
+    ///
+    /// # Errors
+    /// It cannot be written, and there is more to do than plan: without a record nothing is written.
+    pub fn to_carry_out(&self, only_plans: bool) -> Result<Ledger, String> {
+        match &self.shut {
+            None => Ok(self.ledger.clone()),
+            Some((_, file)) if only_plans => Ok(Ledger::new(Rc::new(file.copy().map_err(trouble)?))),
+            Some((why, _)) => Err(format!("nothing is written without a record: {why} (--ledger file:PATH)")),
+        }
+    }
+
+    /// Notes that whoever runs this wants it to end.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+    }
+
+    /// Whether whoever runs this wants it to end.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
+    /// Whether the ledger cannot be written.
+    pub fn is_shut(&self) -> bool {
+        self.shut.is_some()
+    }
+
+    async fn aws(&self) -> Result<&Aws, String> {
+        reached(&self.aws, self.profile.as_deref(), self.region.as_ref()).await
+    }
+
+    /// The SDK's configuration.
+    ///
+    /// # Errors
+    /// What keeps AWS from being reached, as far as it shows on this machine.
+    pub async fn sdk(&self) -> Result<&SdkConfig, String> {
+        Ok(self.aws().await?.sdk())
     }
 
     /// The region that is set.
@@ -145,7 +275,15 @@ impl Session {
     /// # Errors
     /// None is.
     pub async fn region(&self) -> Result<Region, String> {
-        region(self.sdk().await)
+        self.aws().await?.region()
+    }
+
+    /// Sees to it that there are credentials.
+    ///
+    /// # Errors
+    /// There are none.
+    pub async fn sign_in(&self) -> Result<(), String> {
+        self.aws().await?.sign_in().await
     }
 
     /// A proof that whoever runs this asks for this: see [`remediation::caller`].
@@ -153,7 +291,10 @@ impl Session {
     /// # Errors
     /// No region, or no credentials.
     pub async fn proof(&self, purpose: &str) -> Result<String, String> {
-        proof(self.sdk().await, purpose).await
+        let aws = self.aws().await?;
+        let region = aws.region()?;
+        aws.sign_in().await?;
+        prove(aws.sdk(), &region, purpose, SystemTime::now()).await
     }
 
     /// The ARN of whoever runs this, as AWS reports it.
@@ -161,7 +302,8 @@ impl Session {
     /// # Errors
     /// AWS could not be asked, or does not know the credentials.
     pub async fn caller(&self) -> Result<String, String> {
-        caller(self.sdk().await).await
+        let caller = self.caller.get_or_try_init(async || self.aws().await?.caller().await).await?;
+        Ok(caller.clone())
     }
 
     /// Who runs this, for a change of the ledger: the ARN, or for a ledger in a file, where AWS may not be at hand, the user
@@ -200,32 +342,4 @@ pub fn user() -> String {
 pub fn account_of(caller: &str) -> Result<AccountId, String> {
     let id = caller.split(':').nth(4).unwrap_or_default();
     AccountId::parse(id).map_err(|_| "AWS named a caller of no account; sign in as a user or a role".to_owned())
-}
-
-/// The region that the SDK is set to.
-pub fn region(sdk: &SdkConfig) -> Result<Region, String> {
-    let region =
-        sdk.region().ok_or("no AWS region is set; set AWS_REGION, or a region in the profile of the AWS CLI")?;
-    Region::parse(region.as_ref())
-}
-
-async fn proof(sdk: &SdkConfig, purpose: &str) -> Result<String, String> {
-    let proof = prove(sdk, &region(sdk)?, purpose, SystemTime::now()).await;
-    // The SDK that functions share has no single sign-on in it; the AWS CLI has.
-    proof.map_err(|why| {
-        format!(
-            "{why}, or hand over those of a single sign-on: eval \"$(aws configure export-credentials --format env)\""
-        )
-    })
-}
-
-/// The ARN of whoever has these credentials, as AWS reports it.
-///
-/// # Errors
-/// AWS could not be asked, or does not know the credentials.
-pub async fn caller(sdk: &SdkConfig) -> Result<String, String> {
-    const PURPOSE: &str = "say who runs suture";
-    let proof = proof(sdk, PURPOSE).await?;
-    let caller = Callers::new(sdk).identify(&proof, PURPOSE).await;
-    caller.map_err(|fault| format!("who you are could not be told: {fault}"))
 }

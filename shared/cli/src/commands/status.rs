@@ -2,7 +2,7 @@
 
 use super::exempt;
 use super::posture::print_modes;
-use super::session::{Session, Which, account_of};
+use super::session::{Session, WhichAndWhere, account_of};
 use super::words::{list, moment, plain, text, trouble};
 use crate::show;
 use anstream::println;
@@ -26,7 +26,7 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// What a control did in this hour.
@@ -38,7 +38,7 @@ struct Hour {
 
 /// Runs it.
 pub async fn run(arguments: Arguments) -> Result<bool, String> {
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let now = OffsetDateTime::now_utc();
     let (deployment, approvals) =
         tokio::try_join!(session.ledger.deployment(), session.ledger.approvals()).map_err(trouble)?;
@@ -57,7 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
             .map(|(control, hour)| (control.as_str(), json!({"writes": hour.writes, "spent": hour.reached})))
             .collect();
         let whole = json!({
-            "stop": posture.stop, "mode": posture.mode, "modes": posture.modes, "tags_exempt": posture.tags_exempt,
+            "schema": "suture.status/1", "stop": posture.stop, "mode": posture.mode, "modes": posture.modes, "tags_exempt": posture.tags_exempt,
             "approvals": open, "exemptions": exemptions, "hour": hour,
         });
         println!("{whole}");

@@ -11,7 +11,7 @@ use ledger::{Approval, ApprovalState, Exemption, Posture, Stop};
 use proptest::prelude::*;
 use remediation::{AccountId, Region};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use time::{Duration, OffsetDateTime};
 
@@ -140,15 +140,34 @@ proptest! {
 
 #[test]
 fn every_command_says_how_it_is_used() {
-    for command in Arguments::command().get_subcommands() {
-        let name = command.get_name();
-        if matches!(name, "demo" | "lab" | "bench" | "explain-event") {
-            continue;
+    let mut suture = crate::command();
+    suture.build();
+    for command in suture.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        let name = command.get_name().to_owned();
+        for help in [command.render_help(), command.render_long_help()] {
+            let help = help.to_string();
+            assert!(help.contains("Example") && help.contains(&format!("suture {name}")), "{name}: {help}");
+            let wide: Vec<&str> = help.lines().filter(|line| line.chars().count() > 120).collect();
+            assert!(wide.is_empty(), "{name}: {wide:#?}");
         }
-        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(help.contains("Example") && help.contains(&format!("suture {name}")), "{name}: {help}");
     }
-    Arguments::command().debug_assert();
+    crate::command().debug_assert();
+}
+
+#[test]
+fn options_that_mean_the_same_are_called_the_same() {
+    let suture = crate::command();
+    let mut helps: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for command in suture.get_subcommands() {
+        for option in command.get_arguments().filter_map(|it| it.get_long().map(|long| (long, it))) {
+            let values = option.1.get_value_names().into_iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+            let takes = if option.1.get_action().takes_values() { values.join(" ") } else { String::new() };
+            helps.entry(option.0.to_owned()).or_default().insert(takes);
+        }
+    }
+    for name in ["control", "account", "region", "ledger", "profile", "reason", "json", "yes", "settings", "override"] {
+        assert_eq!(helps[name].len(), 1, "--{name}: {:?}", helps[name]);
+    }
 }
 
 #[test]

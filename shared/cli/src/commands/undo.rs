@@ -1,6 +1,6 @@
 //! `suture undo`: what a record says was written is taken back.
 
-use super::session::{Place, Session, Which};
+use super::session::{Place, Session, WhichAndWhere};
 use super::words::{hours, list, moment_of, plain, text, trouble};
 use super::{asking, carry, print};
 use crate::show;
@@ -51,7 +51,7 @@ pub struct Arguments {
     #[arg(long, requires = "yes")]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// A record, as it was named.
@@ -63,7 +63,7 @@ enum Named {
 /// Runs it; true if it was undone.
 pub async fn run(arguments: Arguments) -> Result<bool, String> {
     let named = named(&arguments.record)?;
-    let session = Session::open(&arguments.which).await?;
+    let session = Session::open_at(&arguments.which).await?;
     let (record, sent) = match named {
         Named::Whole(record) => (record.clone(), record),
         Named::Id(id) => {

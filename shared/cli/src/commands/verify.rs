@@ -1,11 +1,10 @@
 //! `suture verify-evidence`: whether evidence is all there, and as it was written.
 
-use super::session::{Place, Session, Which, account_of, caller, region};
+use super::session::{Place, Session, WhichAndWhere, account_of};
 use super::words::{plain, trouble};
 use crate::show;
 use anstream::println;
 use evidence::{Bucket, Folder, Report, Shelf, audit, verify};
-use remediation::lambda::sdk_config;
 use remediation::{AccountId, shown};
 use std::path::{Path, PathBuf};
 
@@ -34,28 +33,31 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    which: WhichAndWhere,
 }
 
 /// Runs it; true if it is sound.
 pub async fn run(arguments: Arguments) -> Result<bool, String> {
     // The ledger in a file says nothing about somebody else's evidence, unless it is named.
-    let own = arguments.which.place()?.evidence();
+    let own = arguments.which.which().place()?.evidence();
     let folder = match arguments.place.as_deref() {
         Some(bucket) if bucket.starts_with("s3://") => None,
         Some(folder) => Some(PathBuf::from(folder)),
         None => Some(own.clone().ok_or("where is the evidence? name its bucket: suture verify-evidence s3://BUCKET")?),
     };
-    let asks = arguments.which.is_said() || own.is_some() && folder == own;
+    let asks = arguments.which.which().is_said() || own.is_some() && folder == own;
     let shelf: Box<dyn Shelf> = match (&folder, arguments.place.as_deref()) {
         (Some(folder), _) => {
             there(folder, arguments.place.is_some())?;
             Box::new(Folder::new(folder))
         }
-        (None, bucket) => Box::new(bucket_of(bucket.unwrap_or_default(), arguments.account.as_deref()).await?),
+        (None, bucket) => {
+            let owner = arguments.account.as_deref().ok_or("--account");
+            Box::new(bucket_of(bucket.unwrap_or_default(), owner, &arguments.which).await?)
+        }
     };
     let report = if asks && !arguments.without_ledger {
-        let session = Session::open(&arguments.which).await?;
+        let session = Session::open_at(&arguments.which).await?;
         let report = audit(session.ledger.store(), &*shelf).await;
         report.map_err(|away| match session.place {
             Place::Table(_) => format!("{}; to check without the ledger, add --without-ledger", trouble(away)),
@@ -65,8 +67,12 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
         verify(&*shelf, None).await.map_err(trouble)?
     };
     if arguments.json {
-        let json = serde_json::to_string(&report);
-        println!("{}", json.map_err(|_| "the report could not be put into words".to_owned())?);
+        let mut json =
+            serde_json::to_value(&report).map_err(|_| "the report could not be put into words".to_owned())?;
+        if let Some(fields) = json.as_object_mut() {
+            fields.insert("schema".to_owned(), "suture.verification/1".into());
+        }
+        println!("{json}");
     } else {
         print(&report);
     }
@@ -74,7 +80,7 @@ pub async fn run(arguments: Arguments) -> Result<bool, String> {
 }
 
 /// Whether a folder that was named is there: one that is not would look like one from which everything was taken.
-fn there(folder: &Path, named: bool) -> Result<(), String> {
+pub fn there(folder: &Path, named: bool) -> Result<(), String> {
     if named && !folder.is_dir() {
         return Err(format!(
             "there is no folder {}; for a bucket, write s3://BUCKET",
@@ -84,18 +90,22 @@ fn there(folder: &Path, named: bool) -> Result<(), String> {
     Ok(())
 }
 
-async fn bucket_of(place: &str, account: Option<&str>) -> Result<Bucket, String> {
+/// The bucket that is named so, of this account or else of whoever asks; then an account could be named by this option.
+pub async fn bucket_of(place: &str, owner: Result<&str, &str>, which: &WhichAndWhere) -> Result<Bucket, String> {
     let name = place.strip_prefix("s3://").unwrap_or_default().trim_end_matches('/');
     if name.is_empty() || name.contains('/') {
         return Err(format!("{} is no bucket; write s3://BUCKET, without a folder", shown(place)));
     }
-    let sdk = sdk_config().await;
-    region(&sdk)?;
-    let owner = match account {
-        Some(id) => AccountId::parse(id)?,
-        None => account_of(&caller(&sdk).await.map_err(|why| format!("{why}; or name its owner with --account"))?)?,
+    let aws = which.aws().await?;
+    aws.region()?;
+    let owner = match owner {
+        Ok(id) => AccountId::parse(id)?,
+        Err(option) => {
+            account_of(&aws.caller().await.map_err(|why| format!("{why} (or name the bucket's owner with {option})"))?)?
+        }
     };
-    Ok(Bucket::new(&sdk, name, owner))
+    aws.sign_in().await?;
+    Ok(Bucket::new(aws.sdk(), name, owner))
 }
 
 fn print(report: &Report) {

@@ -3,6 +3,7 @@
 use ledger::Trouble;
 use remediation::shown;
 use serde_json::Value;
+use std::io::Read;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
@@ -44,6 +45,28 @@ pub fn moment_of(text: &str) -> String {
     OffsetDateTime::parse(text, &Rfc3339).map_or_else(|_| plain(text), moment)
 }
 
+/// Names as they were given, where - stands for those on standard input, one a line.
+///
+/// # Errors
+/// Standard input cannot be read.
+pub fn named(given: &[String]) -> Result<Vec<String>, String> {
+    names(given, || {
+        let mut text = String::new();
+        let read = std::io::stdin().lock().take(triggers::LARGEST_EVENT as u64).read_to_string(&mut text);
+        read.map(|_| text).map_err(|error| format!("standard input cannot be read: {}", error.kind()))
+    })
+}
+
+fn names(given: &[String], input: impl FnOnce() -> Result<String, String>) -> Result<Vec<String>, String> {
+    if !given.iter().any(|name| name == "-") {
+        return Ok(given.to_vec());
+    }
+    let piped = input()?;
+    let piped = piped.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+    let named = given.iter().filter(|name| *name != "-").cloned();
+    Ok(named.chain(piped).collect())
+}
+
 /// A span of whole hours: `24h`, `3d`, or `0`.
 pub fn hours(text: &str) -> Result<u32, String> {
     let wrong = || format!("{} is no span of time; write hours or days: 24h, 3d", shown(text));
@@ -81,5 +104,19 @@ pub fn trouble(trouble: Trouble) -> String {
             format!("{why}; it may have been done all the same: look (suture status)")
         }
         Trouble::Away { why, .. } => why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn names_come_from_the_line_and_from_the_pipe() {
+        let given = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let piped = || Ok("clinic-scans\n\n  clinic-billing \n".to_owned());
+        assert_eq!(names(&given(&["a", "-"]), piped), Ok(given(&["a", "clinic-scans", "clinic-billing"])));
+        assert_eq!(names(&given(&["a"]), || Err("nobody asks".to_owned())), Ok(given(&["a"])));
+        assert_eq!(names(&given(&["-"]), || Ok(String::new())), Ok(Vec::new()), "a scan that found nothing");
     }
 }

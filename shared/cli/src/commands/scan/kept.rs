@@ -1,14 +1,15 @@
 //! What a scan has done so far, kept in a file so that one that was stopped goes on where it was.
 
+use crate::commands::words::plain;
 use crate::show;
 use anstream::eprintln;
 use remediation::lambda::variable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -51,7 +52,8 @@ pub struct Kept {
     path: Option<PathBuf>,
     file: Option<File>,
     since: Option<SystemTime>,
-    steps: Vec<Step>,
+    /// How many bytes of the file are an earlier scan's pages.
+    earlier: u64,
     stands: BTreeMap<(String, String), Option<String>>,
 }
 
@@ -65,34 +67,47 @@ impl Kept {
     }
 
     fn nowhere() -> Self {
-        Self { path: None, file: None, since: None, steps: Vec::new(), stands: BTreeMap::new() }
+        Self { path: None, file: None, since: None, earlier: 0, stands: BTreeMap::new() }
     }
 
     fn open_in(folder: &Path, identity: &[String], fresh: bool) -> Self {
         let mut hasher = DefaultHasher::new();
         (env!("CARGO_PKG_VERSION"), identity).hash(&mut hasher);
         let path = folder.join(format!("scan-{:016x}.jsonl", hasher.finish()));
-        let age = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
-        let young = |at: &SystemTime| at.elapsed().is_ok_and(|age| age < GOOD_FOR);
-        let since = age(&path).filter(|at| !fresh && young(at));
-        let steps = if since.is_some() { read(&path) } else { Vec::new() };
         let opened = std::fs::create_dir_all(folder).and_then(|()| {
-            let mut options = OpenOptions::new();
             // Names of resources are in it: nobody else's to read.
-            options.create(true).mode(0o600);
-            if steps.is_empty() { options.write(true).truncate(true) } else { options.append(true) }.open(&path)
+            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)
         });
-        let file = opened.map_err(|error| {
-            eprintln!(
-                "{}: a scan that is stopped cannot go on later: {} cannot be written ({})",
-                show::mind("note"),
-                path.display(),
-                error.kind()
-            );
+        let locked = opened.map_err(|error| error.kind()).and_then(|file| match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(ErrorKind::ResourceBusy),
+            Err(TryLockError::Error(error)) => Err(error.kind()),
         });
-        let stands = steps.iter().map(|step| ((step.control.clone(), step.region.clone()), step.after.clone()));
-        let since = since.filter(|_| !steps.is_empty());
-        Self { stands: stands.collect(), path: Some(path), file: file.ok(), since, steps }
+        let file = match locked {
+            Ok(file) => file,
+            Err(kind) => {
+                let why = match kind {
+                    ErrorKind::ResourceBusy => "another scan of the same is under way".to_owned(),
+                    kind => format!("{} cannot be written ({kind})", plain(&path.to_string_lossy())),
+                };
+                eprintln!("{}: should this scan be stopped, it cannot go on later: {why}", show::mind("note"));
+                return Self::nowhere();
+            }
+        };
+        let young = |at: &SystemTime| at.elapsed().is_ok_and(|age| age < GOOD_FOR);
+        let since = file.metadata().and_then(|about| about.modified()).ok().filter(|at| !fresh && young(at));
+        let mut stands = BTreeMap::new();
+        let earlier = if since.is_some() {
+            read(&path, u64::MAX, |step| {
+                stands.insert((step.control, step.region), step.after);
+            })
+        } else {
+            0
+        };
+        // What was not written whole would spoil the line that comes after it.
+        let file = file.set_len(earlier).is_ok().then_some(file);
+        let since = since.filter(|_| earlier > 0);
+        Self { stands, path: Some(path), file, since, earlier }
     }
 
     /// When the scan was last at work that this one goes on from; none if this is a new one.
@@ -100,9 +115,11 @@ impl Kept {
         self.since.map(|at| super::super::words::moment(OffsetDateTime::from(at)))
     }
 
-    /// What was done before.
-    pub fn steps(&mut self) -> Vec<Step> {
-        std::mem::take(&mut self.steps)
+    /// Tells what was done before, a page at a time: all of them may be more than fits into memory.
+    pub fn earlier(&self, each: impl FnMut(Step)) {
+        if let Some(path) = &self.path {
+            read(path, self.earlier, each);
+        }
     }
 
     /// How far a place is.
@@ -142,11 +159,21 @@ fn folder() -> Option<PathBuf> {
     state.or_else(home).map(|state| state.join("suture"))
 }
 
-/// The pages that were done; a last line that was not written whole is none.
-fn read(path: &Path) -> Vec<Step> {
-    let Ok(file) = File::open(path) else { return Vec::new() };
-    let lines = BufReader::new(file).lines().map_while(Result::ok);
-    lines.map_while(|line| serde_json::from_str(&line).ok()).collect()
+/// Tells the pages that were done, of no more than so many bytes, and says how many bytes they are; a last line that was not
+/// written whole is none.
+fn read(path: &Path, most: u64, mut each: impl FnMut(Step)) -> u64 {
+    let (mut whole, mut line) = (0, Vec::new());
+    let Ok(file) = File::open(path) else { return whole };
+    let mut file = BufReader::new(file).take(most);
+    while let Ok(length @ 1..) = file.read_until(b'\n', &mut line) {
+        match serde_json::from_slice(&line) {
+            Ok(step) if line.ends_with(b"\n") => each(step),
+            _ => break,
+        }
+        whole += length as u64;
+        line.clear();
+    }
+    whole
 }
 
 #[cfg(test)]
@@ -157,6 +184,12 @@ mod tests {
     fn folder() -> PathBuf {
         let name = format!("suture-kept-{}-{:?}", std::process::id(), std::thread::current().id());
         std::env::temp_dir().join(name.replace(['(', ')'], ""))
+    }
+
+    fn earlier(kept: &Kept) -> Vec<Step> {
+        let mut steps = Vec::new();
+        kept.earlier(|step| steps.push(step));
+        steps
     }
 
     fn step(region: &str, after: Option<&str>) -> Step {
@@ -175,7 +208,7 @@ mod tests {
         let (folder, identity) = (folder(), vec!["111122223333".to_owned()]);
         let open = |fresh| Kept::open_in(&folder, &identity, fresh);
         let mut first = open(false);
-        assert_eq!((first.goes_on_since(), first.steps()), (None, Vec::new()));
+        assert_eq!((first.goes_on_since(), earlier(&first)), (None, Vec::new()));
         first.keep(&step("us-east-1", Some("t1")));
         first.keep(&step("eu-west-1", None));
         drop(first);
@@ -184,15 +217,25 @@ mod tests {
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"control\":").unwrap();
         let mut again = open(false);
         assert!(again.goes_on_since().is_some());
-        assert_eq!(again.steps(), [step("us-east-1", Some("t1")), step("eu-west-1", None)]);
+        assert_eq!(earlier(&again), [step("us-east-1", Some("t1")), step("eu-west-1", None)]);
         let stand = |region: &str| again.stand("s3-public-bucket", region);
         let stands = ["us-east-1", "eu-west-1", "us-west-2"].map(stand);
         assert_eq!(stands, [Stand::GoesOn("t1".to_owned()), Stand::Ended, Stand::Begins]);
+        // It goes on after the last whole line, and nobody else does at the same time.
+        again.keep(&step("us-west-2", None));
+        let beside = open(false);
+        assert_eq!((beside.goes_on_since(), beside.stand("s3-public-bucket", "eu-west-1")), (None, Stand::Begins));
+        beside.finished();
+        assert!(path.exists());
+        drop(again);
+        let again = open(false);
+        assert_eq!(earlier(&again).len(), 3);
         // Of something else, nothing is known; and a fresh one forgets.
         let other = Kept::open_in(&folder, &["444455556666".to_owned()], false);
         assert_eq!(other.stand("s3-public-bucket", "eu-west-1"), Stand::Begins);
+        drop(again);
         assert_eq!(open(true).stand("s3-public-bucket", "eu-west-1"), Stand::Begins);
-        again.finished();
+        open(false).finished();
         assert!(!path.exists());
         std::fs::remove_dir_all(folder).unwrap();
     }
