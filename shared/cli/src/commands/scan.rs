@@ -180,8 +180,15 @@ pub async fn run(arguments: Arguments) -> Result<End, String> {
         return Err(why);
     }
     // Not before all accounts are done: a scan that is stopped in the second goes on there.
-    kepts.into_iter().for_each(Kept::finished);
-    Ok(teller.end())
+    let goes_on = kepts.into_iter().map(Kept::finished).max() == Some(true);
+    let end = teller.end();
+    if goes_on {
+        eprintln!(
+            "{}: the same command again looks at what could not be read, and at nothing else",
+            show::mind("note")
+        );
+    }
+    Ok(end)
 }
 
 /// Each control in each region; what is in no region, in the one that is set.

@@ -55,6 +55,7 @@ pub struct Kept {
     /// How many bytes of the file are an earlier scan's pages.
     earlier: u64,
     stands: BTreeMap<(String, String), Option<String>>,
+    broke_off: bool,
 }
 
 impl Kept {
@@ -67,7 +68,7 @@ impl Kept {
     }
 
     fn nowhere() -> Self {
-        Self { path: None, file: None, since: None, earlier: 0, stands: BTreeMap::new() }
+        Self { path: None, file: None, since: None, earlier: 0, stands: BTreeMap::new(), broke_off: false }
     }
 
     fn open_in(folder: &Path, identity: &[String], fresh: bool) -> Self {
@@ -107,7 +108,7 @@ impl Kept {
         // What was not written whole would spoil the line that comes after it.
         let file = file.set_len(earlier).is_ok().then_some(file);
         let since = since.filter(|_| earlier > 0);
-        Self { stands, path: Some(path), file, since, earlier }
+        Self { stands, path: Some(path), file, since, earlier, broke_off: false }
     }
 
     /// When the scan was last at work that this one goes on from; none if this is a new one.
@@ -142,11 +143,20 @@ impl Kept {
         }
     }
 
-    /// The scan came to its end: there is nothing to go on from.
-    pub fn finished(self) {
-        if let Some(path) = self.path {
-            // Left behind it is old by tomorrow.
-            let _ = std::fs::remove_file(path);
+    /// Something of it could not be read that can be later: what was read is kept for then.
+    pub fn broke_off(&mut self) {
+        self.broke_off = true;
+    }
+
+    /// The scan came to its end: there is nothing to go on from, unless something broke off. Says whether there is.
+    pub fn finished(self) -> bool {
+        match (self.path, self.broke_off) {
+            (Some(path), false) => {
+                // Left behind it is old by tomorrow.
+                let _ = std::fs::remove_file(path);
+                false
+            }
+            (path, _) => path.is_some() && self.file.is_some(),
         }
     }
 }
@@ -225,7 +235,7 @@ mod tests {
         again.keep(&step("us-west-2", None));
         let beside = open(false);
         assert_eq!((beside.goes_on_since(), beside.stand("s3-public-bucket", "eu-west-1")), (None, Stand::Begins));
-        beside.finished();
+        assert!(!beside.finished());
         assert!(path.exists());
         drop(again);
         let again = open(false);
@@ -235,7 +245,13 @@ mod tests {
         assert_eq!(other.stand("s3-public-bucket", "eu-west-1"), Stand::Begins);
         drop(again);
         assert_eq!(open(true).stand("s3-public-bucket", "eu-west-1"), Stand::Begins);
-        open(false).finished();
+        // What broke off keeps what was read for the next time.
+        let mut broken = open(false);
+        broken.keep(&step("us-east-1", None));
+        broken.broke_off();
+        assert!(broken.finished() && path.exists());
+        assert_eq!(open(false).stand("s3-public-bucket", "us-east-1"), Stand::Ended);
+        assert!(!open(false).finished());
         assert!(!path.exists());
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -245,6 +261,7 @@ mod tests {
         let mut kept = Kept::open_in(Path::new("/proc/nowhere"), &["a".to_owned()], false);
         kept.keep(&step("us-east-1", None));
         assert_eq!(kept.stand("s3-public-bucket", "us-east-1"), Stand::Begins);
-        kept.finished();
+        kept.broke_off();
+        assert!(!kept.finished());
     }
 }

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// How many calls to a service, in a region, are in flight at a time, and how many of its resources are looked at.
 ///
@@ -30,6 +31,11 @@ pub fn in_flight(service: &str) -> usize {
     if service == "s3" { 16 } else { 8 }
 }
 
+/// For how long nobody at a host may have answered before a call to it is tried once, and no longer eight times.
+const AWAY: Duration = Duration::from_secs(10);
+/// How long after such a try the next one may be.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// The same configuration for somebody who has time and spares AWS: a bounded number of calls in flight; and once a service
 /// throttles, the SDK measures how many calls a second it takes, sends no more, and tries again for longer. A function has no
 /// time for that.
@@ -40,7 +46,7 @@ pub fn patient(sdk: &SdkConfig) -> SdkConfig {
     let mut patient = sdk
         .to_builder()
         .retry_config(retries)
-        .timeout_config(timeouts.operation_timeout(Duration::from_mins(2)).build());
+        .timeout_config(timeouts.operation_timeout(Duration::from_secs(45)).build());
     if let Some(inner) = sdk.http_client() {
         patient = patient.http_client(Bounded { inner, doors: Arc::default() });
     }
@@ -70,13 +76,20 @@ struct BoundedConnector {
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let door = self.doors.of(scope(request.headers().get("authorization").unwrap_or_default()));
-        let inner = self.inner.clone();
+        let (inner, doors) = (self.inner.clone(), Arc::clone(&self.doors));
+        let host = request.uri().split('/').nth(2).unwrap_or_default().to_owned();
         // In a task of its own: whoever asked may look at something else meanwhile, such as the next page of a listing, and
         // what is within would keep its place for good.
         let mut within = JoinSet::new();
         within.spawn(async move {
             let _place = door.acquire().await.map_err(|error| ConnectorError::other(error.into(), None))?;
-            inner.call(request).await
+            if !doors.may_try(&host) {
+                return Err(away());
+            }
+            let answer = inner.call(request).await;
+            let lost = answer.as_ref().is_err_and(|error| error.is_io() || error.is_timeout());
+            // What the SDK is told here it does not try again.
+            if doors.heard(host, !lost) { answer } else { Err(away()) }
         });
         HttpConnectorFuture::new(async move {
             match within.join_next().await {
@@ -88,15 +101,53 @@ impl HttpConnector for BoundedConnector {
     }
 }
 
-/// What requests of each region and service pass through.
+fn away() -> ConnectorError {
+    ConnectorError::other("nobody answers there".into(), None)
+}
+
+/// What requests of each region and service pass through, and which hosts do not answer.
 #[derive(Debug, Default)]
-struct Doors(Mutex<HashMap<(String, String), Arc<Semaphore>>>);
+struct Doors {
+    doors: Mutex<HashMap<(String, String), Arc<Semaphore>>>,
+    silent: Mutex<HashMap<String, Silence>>,
+}
+
+/// Since when nobody has answered, and when that was last tried.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    since: Instant,
+    tried: Instant,
+}
 
 impl Doors {
     fn of(&self, (region, service): (&str, &str)) -> Arc<Semaphore> {
-        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         let door = doors.entry((region.to_owned(), service.to_owned()));
         Arc::clone(door.or_insert_with(|| Arc::new(Semaphore::new(in_flight(service)))))
+    }
+
+    /// Whether a host is worth a call: one that has been silent for long is asked now and then.
+    fn may_try(&self, host: &str) -> bool {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        match silent.get_mut(host) {
+            Some(silence) if silence.since.elapsed() >= AWAY && silence.tried.elapsed() < PROBE => false,
+            Some(silence) => {
+                silence.tried = Instant::now();
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Notes whether a host answered; whether what it said is worth another try.
+    fn heard(&self, host: String, answered: bool) -> bool {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered {
+            silent.remove(&host);
+            return true;
+        }
+        let now = Instant::now();
+        silent.entry(host).or_insert(Silence { since: now, tried: now }).since.elapsed() < AWAY
     }
 }
 
@@ -134,7 +185,7 @@ mod tests {
         let patient = patient(&SdkConfig::builder().timeout_config(timeouts).build());
         assert_eq!(patient.retry_config().map(RetryConfig::max_attempts), Some(8));
         let timeouts = patient.timeout_config().unwrap();
-        assert_eq!(timeouts.operation_timeout(), Some(Duration::from_mins(2)));
+        assert_eq!(timeouts.operation_timeout(), Some(Duration::from_secs(45)));
         assert_eq!(timeouts.connect_timeout(), Some(Duration::from_secs(2)), "the rest stays");
     }
 
@@ -197,6 +248,36 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert!(call().await.is_err());
         assert!(began.elapsed() <= Duration::from_millis(40), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_is_away_is_asked_now_and_then_and_once() {
+        #[derive(Clone, Debug, Default)]
+        struct Dead(Arc<AtomicUsize>);
+        impl HttpConnector for Dead {
+            fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                HttpConnectorFuture::ready(Err(ConnectorError::io("refused".into())))
+            }
+        }
+        let dead = Dead::default();
+        let bounded = BoundedConnector { inner: SharedHttpConnector::new(dead.clone()), doors: Arc::default() };
+        let call = |host: &str| {
+            let mut request = HttpRequest::empty();
+            request.set_uri(format!("https://{host}/")).unwrap();
+            bounded.call(request)
+        };
+        assert!(call("a.example").await.unwrap_err().is_io(), "worth another try");
+        tokio::time::advance(AWAY).await;
+        assert!(call("b.example").await.unwrap_err().is_io(), "another host is another's");
+        let given_up = call("a.example").await.unwrap_err();
+        assert!(!given_up.is_io() && given_up.is_other());
+        let asked = dead.0.load(Ordering::SeqCst);
+        assert!(call("a.example").await.is_err());
+        assert_eq!(dead.0.load(Ordering::SeqCst), asked, "not so soon again");
+        tokio::time::advance(PROBE).await;
+        assert!(call("a.example").await.is_err());
+        assert_eq!(dead.0.load(Ordering::SeqCst), asked + 1);
     }
 
     #[tokio::test]

@@ -15,13 +15,18 @@ use remediation::lambda::{Here, Look, Tools};
 use remediation::sweep::{From, Looked, Swept};
 use remediation::{AccountId, Outcome, Record, Region};
 use serde_json::Value;
-use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a page of resources may take: AWS that throttles for longer is told as trouble.
 const PATIENCE: Duration = Duration::from_mins(10);
+
+/// For how long AWS may say nothing that is of use: neither a list nor one resource. Throttled ever so much, it says something.
+const STALLED: Duration = Duration::from_mins(1);
+/// After how many places in a row that came to nothing the others of the same service and region are not tried.
+const HOPELESS: usize = 2;
 
 /// How many services, each in a region, are looked at at once: an account has some three of ours in each of some seventeen
 /// regions, and each has its own limits.
@@ -92,8 +97,13 @@ impl Scan<'_> {
             }
         }
         let lane = async |lane: VecDeque<Place>| {
+            let mut in_vain = 0;
             for place in lane {
-                Box::pin(self.place(place)).await;
+                if in_vain >= HOPELESS {
+                    self.leave_out(&place);
+                } else {
+                    in_vain = if Box::pin(self.place(place)).await { 0 } else { in_vain + 1 };
+                }
             }
         };
         let mut working = FuturesUnordered::new();
@@ -109,8 +119,20 @@ impl Scan<'_> {
         }
     }
 
-    /// Looks at a place, page by page, and keeps each page that is done.
-    async fn place(&self, place: Place) {
+    /// Says that a place was not looked at, since those before it came to nothing.
+    fn leave_out(&self, place: &Place) {
+        let (id, region) = (place.control.about.id, place.region.as_str());
+        let Shared { teller, bar, kept } = &mut *self.shared.borrow_mut();
+        kept.broke_off();
+        let why = format!("not looked at: nothing could be read of {} in {region}; scan again later", service(id));
+        teller.counted(id, &BTreeMap::new(), Some(&why));
+        bar.listed(id, region, 0, false);
+        bar.ended(id, region);
+    }
+
+    /// Looks at a place, page by page, and keeps each page that is done. Says whether anything came of it: of a network that is
+    /// away, or a service that throttles everything, nothing does.
+    async fn place(&self, place: Place) -> bool {
         let (id, region) = (place.control.about.id, place.region.as_str());
         let mut from = match self.shared.borrow().kept.stand(id, region) {
             kept::Stand::Begins => From::Beginning,
@@ -118,12 +140,14 @@ impl Scan<'_> {
             kept::Stand::Ended => {
                 self.shared.borrow().bar.listed(id, region, 0, false);
                 self.shared.borrow().bar.ended(id, region);
-                return;
+                return true;
             }
         };
         loop {
             let mut records = Vec::new();
             let Looked { swept, next } = self.page(&place, from, &mut records).await;
+            let nothing = swept.outcomes.keys().all(|outcome| *outcome == Outcome::Failed.name());
+            let broke_off = swept.retry && (nothing || swept.cut_short.is_some());
             let Shared { teller, kept, bar } = &mut *self.shared.borrow_mut();
             let counts = swept.outcomes.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
             let step = Step {
@@ -135,10 +159,16 @@ impl Scan<'_> {
                 records,
             };
             teller.counted(id, &step.counts, step.cut_short.as_deref());
+            // What broke off is worth another look when the scan goes on.
+            if broke_off {
+                kept.broke_off();
+                bar.ended(id, region);
+                return !nothing;
+            }
             kept.keep(&step);
             let Some(next) = next else {
                 bar.ended(id, region);
-                return;
+                return true;
             };
             from = next;
         }
@@ -146,7 +176,10 @@ impl Scan<'_> {
 
     async fn page(&self, place: &Place, from: From, records: &mut Vec<Value>) -> Looked {
         let (id, region) = (place.control.about.id, place.region.as_str());
+        let (heard, outcomes) = (Cell::new(Instant::now()), RefCell::new(BTreeMap::new()));
         let mut each = |record: Record| {
+            heard.set(Instant::now());
+            *outcomes.borrow_mut().entry(record.outcome.name()).or_default() += 1;
             let mut shared = self.shared.borrow_mut();
             shared.bar.looked(id, region);
             if matches!(record.outcome, Outcome::Compliant | Outcome::Gone) {
@@ -156,7 +189,10 @@ impl Scan<'_> {
             shared.teller.found(&record);
             records.push(record);
         };
-        let mut listed = |count: usize, more: bool| self.shared.borrow().bar.listed(id, region, count, more);
+        let mut listed = |count: usize, more: bool| {
+            heard.set(Instant::now());
+            self.shared.borrow().bar.listed(id, region, count, more);
+        };
         let look = Look {
             account: self.account,
             region: &place.region,
@@ -172,10 +208,32 @@ impl Scan<'_> {
             here: self.here,
             deadline: Instant::now() + PATIENCE,
         };
-        place.control.look(glance).await.unwrap_or_else(|why| {
-            let cut_short = Some(format!("{id}: {why}"));
-            Looked { swept: Swept { cut_short, ..Swept::default() }, next: None }
-        })
+        let looked = tokio::select! {
+            looked = place.control.look(glance) => Some(looked),
+            () = stalled(&heard) => None,
+        };
+        match looked {
+            Some(Ok(looked)) => looked,
+            Some(Err(why)) => {
+                let cut_short = Some(format!("{id}: {why}"));
+                Looked { swept: Swept { cut_short, ..Swept::default() }, next: None }
+            }
+            None => {
+                let cut_short = format!("AWS answered nothing of use in {region} for {STALLED:?}; scan again later");
+                let outcomes = outcomes.take();
+                Looked {
+                    swept: Swept { outcomes, cut_short: Some(cut_short), retry: true, ..Swept::default() },
+                    next: None,
+                }
+            }
+        }
+    }
+}
+
+/// Ends when nothing has been heard for long.
+async fn stalled(heard: &Cell<Instant>) {
+    while heard.get().elapsed() < STALLED {
+        tokio::time::sleep_until(heard.get() + STALLED).await;
     }
 }
 
@@ -187,6 +245,20 @@ fn beside(one: &Place, other: &Place) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_minute_without_a_word_is_a_stall_and_a_slow_answer_is_none() {
+        let began = Instant::now();
+        let heard = Cell::new(began);
+        let speaks = async {
+            for _ in 0..5 {
+                tokio::time::sleep(STALLED / 2).await;
+                heard.set(Instant::now());
+            }
+        };
+        tokio::join!(stalled(&heard), speaks);
+        assert_eq!(began.elapsed(), STALLED * 5 / 2 + STALLED);
+    }
 
     #[test]
     fn what_shares_a_limit_is_looked_at_one_after_the_other() {
