@@ -28,7 +28,7 @@ use lab::{Client, Lab, Options, programs, python};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::process::Command;
@@ -181,6 +181,16 @@ pub fn about(folder: &str) -> Value {
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
     programs::workspace().unwrap()
+}
+
+/// The real command `suture`, built once.
+pub async fn suture() -> &'static Path {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    let build = async || {
+        let built = programs::build(&workspace(), &["suture".to_owned()], false).await.unwrap();
+        built["suture"].path.clone()
+    };
+    BUILT.get_or_init(build).await
 }
 
 /// A file of `events/`.

@@ -19,11 +19,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 use system_tests::s3::{FUNCTION, SETTINGS, open_bucket, settings};
-use system_tests::{HOME, OTHER_ACCOUNT, PATIENCE, alone, faults, fresh, only, workspace};
+use system_tests::{HOME, OTHER_ACCOUNT, PATIENCE, alone, faults, fresh, only, suture, workspace};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 /// What is secret, wherever it is put: it must come out nowhere.
@@ -41,15 +40,6 @@ const NEVER: &[&str] = &[
     "Some(",
 ];
 const CONFIG: &str = "AWS_CONFIG_FILE";
-
-async fn suture() -> &'static Path {
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    let build = async || {
-        let built = lab::programs::build(&workspace(), &["suture".to_owned()], false).await.unwrap();
-        built["suture"].path.clone()
-    };
-    BUILT.get_or_init(build).await
-}
 
 /// Somebody with a home and an environment of their own.
 struct Somebody {

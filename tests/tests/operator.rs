@@ -11,25 +11,15 @@ use http::Method;
 use lab::Lab;
 use lab::http::ApiRequest;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use system_tests::s3::{FUNCTION, PHI, SETTINGS, about, block, open_bucket, quietly, settings};
-use system_tests::{HOME, PATIENCE, alone, fresh, invoke, last_record, only, workspace, writes};
+use system_tests::{HOME, PATIENCE, alone, fresh, invoke, last_record, only, suture, writes};
 use tokio::process::Command;
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 /// Who the lab's STS says that the test's credentials are.
 const ME: &str = "arn:aws:iam::111122223333:user/operator";
-
-async fn suture() -> &'static Path {
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    let build = async || {
-        let built = lab::programs::build(&workspace(), &["suture".to_owned()], false).await.unwrap();
-        built["suture"].path.clone()
-    };
-    BUILT.get_or_init(build).await
-}
 
 /// What a command came to.
 #[derive(Debug)]

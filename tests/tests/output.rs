@@ -10,22 +10,12 @@
 use lab::Lab;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use system_tests::s3::{FUNCTION, open_bucket};
-use system_tests::{HOME, PATIENCE, alone, fresh, workspace};
+use system_tests::{HOME, PATIENCE, alone, fresh, suture, workspace};
 use tokio::process::Command;
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
-
-async fn suture() -> &'static Path {
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    let build = async || {
-        let built = lab::programs::build(&workspace(), &["suture".to_owned()], false).await.unwrap();
-        built["suture"].path.clone()
-    };
-    BUILT.get_or_init(build).await
-}
 
 /// The examples of the page, by the command in the heading above each.
 fn documented() -> BTreeMap<String, Vec<Value>> {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use system_tests::ledger::{ALICE, evidence_bucket, opened, settled, table};
 use system_tests::s3::{FUNCTION, open_bucket, quietly, website};
-use system_tests::{HOME, PATIENCE, alone, faults, fresh, invoke, last_record, workspace};
+use system_tests::{HOME, PATIENCE, alone, faults, fresh, invoke, last_record, suture};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::process::Command;
@@ -30,14 +30,13 @@ const BEFORE: f64 = 40.0;
 
 /// Somebody at a terminal.
 struct Operator {
-    suture: PathBuf,
+    suture: &'static Path,
     home: PathBuf,
     aws: Vec<(&'static str, String)>,
 }
 
 impl Operator {
     async fn of(lab: &Lab) -> Self {
-        let built = lab::programs::build(&workspace(), &["suture".to_owned()], false).await.unwrap();
         let home = std::env::temp_dir().join(fresh("suture-report"));
         std::fs::create_dir_all(&home).unwrap();
         let aws = vec![
@@ -48,11 +47,11 @@ impl Operator {
             ("SUTURE_LEDGER", table(lab)),
             ("SUTURE_EVIDENCE", format!("s3://{}", evidence_bucket(lab))),
         ];
-        Self { suture: built["suture"].path.clone(), home, aws }
+        Self { suture: suture().await, home, aws }
     }
 
     async fn run(&self, arguments: &[&str], aws: bool) -> (i32, String, String) {
-        let mut command = Command::new(&self.suture);
+        let mut command = Command::new(self.suture);
         command.args(arguments).env_clear().env("HOME", &self.home).current_dir(&self.home).stdin(Stdio::null());
         command.env("AWS_EC2_METADATA_DISABLED", "true").kill_on_drop(true);
         if aws {
