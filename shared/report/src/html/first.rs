@@ -8,6 +8,8 @@ use time::Duration;
 
 /// How many of a kind the list of what needs attention names; the table has all.
 const NAMED: usize = 6;
+/// How much of a reason it has, in characters; the record has all of it.
+const WORDS: usize = 200;
 /// An exemption that ends within this is worth knowing of.
 const SOON: Duration = Duration::days(21);
 
@@ -220,7 +222,10 @@ fn open(html: &mut Html, report: &Report) {
         if let Some(gate) = &episode.refused_by {
             html.raw(" by <code>").text(gate).raw("</code>");
         }
-        html.raw(": <bdi>").cut(&episode.why, 200).raw("</bdi>. <a href=\"#").text(&links::episode(episode.number));
+        // An ellipsis ends a sentence by itself.
+        let ends = if episode.why.chars().nth(WORDS).is_some() { " " } else { ". " };
+        html.raw(": <bdi>").cut(&episode.why, WORDS).raw("</bdi>").raw(ends);
+        html.raw("<a href=\"#").text(&links::episode(episode.number));
         html.raw("\">Episode ").show(episode.number).raw("</a></li>");
     }
     if open.len() > NAMED {
