@@ -1,6 +1,6 @@
 //! Plans, records and answers, for people.
 
-use super::words::{json, list, moment_of, text};
+use super::words::{json, list, moment_of, text, why};
 use crate::show;
 use anstream::println;
 use serde_json::Value;
@@ -65,7 +65,7 @@ pub fn answer(answer: &Value) -> bool {
     for record in list(answer, "/records") {
         said = true;
         let outcome = text(record, "/outcome");
-        println!("{} {}: {}", show::outcome(&outcome), text(record, "/resource/id"), text(record, "/why"));
+        println!("{} {}: {}", show::outcome(&outcome), text(record, "/resource/id"), why(record, "/why"));
         values("written", if is_written(&outcome) { list(record, "/changes") } else { &[] });
         values("would be written", if is_planned(&outcome) { list(record, "/changes") } else { &[] });
         values("still to be written", list(record, "/remaining"));
@@ -80,7 +80,7 @@ pub fn answer(answer: &Value) -> bool {
     }
     for unread in list(answer, "/unread") {
         said = true;
-        println!("{}: {}", show::bad("refused"), text(unread, "/why"));
+        println!("{}: {}", show::bad("refused"), why(unread, "/why"));
     }
     if !said {
         println!("{}: the answer has no record in it", show::bad("refused"));

@@ -1,7 +1,7 @@
 //! `suture undo`: what a record says was written is taken back.
 
 use super::session::{Place, Session, WhichAndWhere};
-use super::words::{hours, list, moment_of, plain, text, trouble};
+use super::words::{self, hours, list, moment_of, plain, text, trouble};
 use super::{asking, carry, print};
 use crate::show;
 use ::undo::Unable;
@@ -130,7 +130,7 @@ fn function(arguments: &Arguments, place: &Place) -> Option<String> {
 
 fn plan(record: &Value, arguments: &Arguments, function: Option<&str>) {
     println!("{} {}", show::head("To take back:"), print::of(record));
-    let (outcome, why) = (text(record, "/outcome"), text(record, "/why"));
+    let (outcome, why) = (text(record, "/outcome"), words::why(record, "/why"));
     print::labelled("record", &format!("{}, {}", text(record, "/id"), moment_of(&text(record, "/began"))));
     print::labelled("it ended", &format!("{outcome}: {why}"));
     print::values("it wrote", list(record, "/changes"));

@@ -24,6 +24,16 @@ pub fn text(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).and_then(Value::as_str).map(plain).unwrap_or_default()
 }
 
+/// Why a record ended so, at this place of a value, with what a person types in the place of what a request says.
+pub fn why(value: &Value, pointer: &str) -> String {
+    let said = text(value, pointer);
+    let Some((before, rest)) = said.split_once("\"override\": [\"") else { return said };
+    let Some((name, rest)) = rest.split_once("\"]") else { return said };
+    let ends = [" to a manual request", " in a manual request", " to the request"];
+    let rest = ends.iter().find_map(|end| rest.strip_prefix(end)).unwrap_or(rest);
+    format!("{before}--override {name}{rest}")
+}
+
 /// JSON on one line, made plain.
 pub fn json(value: &Value) -> String {
     plain(&value.to_string())
@@ -109,7 +119,8 @@ pub fn trouble(trouble: Trouble) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::{names, why};
+    use serde_json::json;
 
     #[test]
     fn names_come_from_the_line_and_from_the_pipe() {
@@ -118,5 +129,24 @@ mod tests {
         assert_eq!(names(&given(&["a", "-"]), piped), Ok(given(&["a", "clinic-scans", "clinic-billing"])));
         assert_eq!(names(&given(&["a"]), || Err("nobody asks".to_owned())), Ok(given(&["a"])));
         assert_eq!(names(&given(&["-"]), || Ok(String::new())), Ok(Vec::new()), "a scan that found nothing");
+    }
+
+    #[test]
+    fn a_person_is_told_what_to_type() {
+        for (said, told) in [
+            (
+                "it is a website; to do it all the same, add \"override\": [\"public-website\"] to a manual request",
+                "it is a website; to do it all the same, add --override public-website",
+            ),
+            (
+                "stopped; suture resume lets it go on, and \"override\": [\"kill-switch\"] in a manual request this one write",
+                "stopped; suture resume lets it go on, and --override kill-switch this one write",
+            ),
+            ("add \"override\": [\"phi\"] to the request, and expect it", "add --override phi, and expect it"),
+            ("read back and seen", "read back and seen"),
+            ("by \"override\": [\"", "by \"override\": [\""),
+        ] {
+            assert_eq!(why(&json!({"why": said}), "/why"), told);
+        }
     }
 }
