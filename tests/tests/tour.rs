@@ -107,7 +107,10 @@ impl Reader {
         let folder = std::env::temp_dir().join(fresh("suture-tour"));
         std::fs::create_dir_all(folder.join("bin")).unwrap();
         symlink(&suture, folder.join("bin/suture")).unwrap();
-        symlink(workspace().join("events"), folder.join("events")).unwrap();
+        // What makes it a checkout.
+        for name in ["events", "functions", "template.yaml"] {
+            symlink(workspace().join(name), folder.join(name)).unwrap();
+        }
         let python = lab::python::environment(&lab::python::home(), &|_| {}).await.unwrap();
         std::fs::write(folder.join("aws.py"), AWS).unwrap();
         let script =

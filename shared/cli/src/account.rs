@@ -60,10 +60,10 @@ pub async fn build(progress: &Progress) -> Result<BTreeMap<String, Program>, Str
     let packages: Vec<String> = functions.into_iter().map(|function| function.code_dir).collect();
     let mut building = std::pin::pin!(programs::build(&workspace, &packages, false));
     if !std::io::stderr().is_terminal() {
-        match tokio::time::timeout(SILENCE, &mut building).await {
-            Ok(built) => return built,
-            Err(_) => anstream::eprintln!("Building the functions; the first time, this takes some minutes."),
+        if let Ok(built) = tokio::time::timeout(SILENCE, &mut building).await {
+            return built;
         }
+        crate::show::eprintln!("Building the functions; the first time, this takes some minutes.");
     }
     building.await
 }

@@ -6,11 +6,11 @@ mod sweep;
 
 use crate::account::HOME_REGION;
 use crate::lab::of_the_ledger;
+use crate::show::println;
 use crate::show::{self, Progress};
 use ::lab::call::ACCOUNT;
 use ::lab::runtime::{Config, Program, Report};
 use ::lab::{Lab, Options, programs, python};
-use anstream::println;
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};

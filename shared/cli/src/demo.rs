@@ -9,10 +9,10 @@ mod step;
 mod story;
 
 use crate::account::{self, Deployment};
+use crate::show::println;
 use crate::show::{self, Progress};
 use ::lab::Lab;
 use ::lab::python;
-use anstream::println;
 use serde_json::{Value, json};
 use stage::Stage;
 use std::io::IsTerminal;
@@ -102,7 +102,7 @@ impl Teller {
         if !self.waits {
             return;
         }
-        anstream::print!("   {}", show::faint("Enter goes on "));
+        show::print!("   {}", show::faint("Enter goes on "));
         let _ = std::io::Write::flush(&mut std::io::stdout());
         // In a thread of its own: the local AWS runs in this one.
         let read = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));

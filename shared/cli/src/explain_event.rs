@@ -1,7 +1,7 @@
 //! `suture explain-event`: what an event would be taken for, and why, without touching anything.
 
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::PathBuf;

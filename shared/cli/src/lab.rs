@@ -2,13 +2,13 @@
 
 use crate::account::{self, Deployment, HOME_REGION, IN_THE_WAY, environment};
 use crate::show::{self, Progress};
+use crate::show::{print, println};
 use ::lab::Lab;
 use ::lab::call::Caller;
 use ::lab::faults::Fault;
 use ::lab::gateway::{Happened, Happening};
 use ::lab::quirks::QUIRKS;
 use ::lab::runtime::Report;
-use anstream::{print, println};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;

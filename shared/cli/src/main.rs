@@ -81,12 +81,13 @@ async fn main() -> ExitCode {
 }
 
 fn ended(end: Result<End, String>) -> ExitCode {
+    let end = end.and_then(|end| show::lost().map_or(Ok(end), Err));
     match end {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Not) => ExitCode::FAILURE,
         Ok(End::Partly) => ExitCode::from(3),
         Err(why) => {
-            anstream::eprintln!("{}: {why}", show::bad("error"));
+            show::eprintln!("{}: {why}", show::bad("error"));
             ExitCode::from(2)
         }
     }

@@ -1,6 +1,6 @@
 //! `suture completions`, `suture man` and `suture version`: made from the commands' own definitions, and from the build.
 
-use anstream::println;
+use crate::show::println;
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man as Page;

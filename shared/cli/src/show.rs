@@ -9,10 +9,59 @@ pub use table::{Cell, Table, wrap};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fmt::Display;
-use std::io::IsTerminal;
+use std::fmt::{Arguments, Display};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 use terminal_size::{Width, terminal_size_of};
+
+/// Prints to standard output: see [`put`].
+macro_rules! print_out {
+    ($($what:tt)*) => { $crate::show::put(format_args!($($what)*)) };
+}
+
+/// The same, and ends the line.
+macro_rules! print_line {
+    () => { $crate::show::put(format_args!("\n")) };
+    ($($what:tt)*) => { $crate::show::put(format_args!("{}\n", format_args!($($what)*))) };
+}
+
+/// A line on standard error. Where nobody can be told, there is nobody to tell that.
+macro_rules! print_error {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(anstream::stderr(), $($what)*);
+    }};
+}
+
+pub(crate) use print_error as eprintln;
+pub(crate) use print_line as println;
+pub(crate) use print_out as print;
+
+/// What kept standard output from being written, the first time.
+static LOST: OnceLock<ErrorKind> = OnceLock::new();
+
+/// Prints to standard output. What is done is not given up because it cannot be told: [`lost`] has it for the end. Who
+/// stopped reading has seen enough.
+pub fn put(what: Arguments<'_>) {
+    note(anstream::stdout().write_fmt(what));
+}
+
+/// Writes out what is held back, and says what kept standard output from being written, if something did.
+pub fn lost() -> Option<String> {
+    note(std::io::stdout().flush());
+    LOST.get().map(|kind| {
+        format!("what was to be printed could not be written ({kind}); what was asked for may have been done")
+    })
+}
+
+fn note(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error.kind());
+    }
+}
 
 /// The narrowest terminal that a table is made for.
 const LEAST: usize = 40;

@@ -88,7 +88,7 @@ fn times<'a>(stretches: impl Iterator<Item = &'a Stretch>, period: &Period) -> V
 
 /// The value below which this share (of 100) of them lies, by nearest rank; of an even number, the median is the mean of the
 /// two in the middle.
-fn percentile(sorted: &[f64], share: usize) -> Option<f64> {
+pub(crate) fn percentile(sorted: &[f64], share: usize) -> Option<f64> {
     if share == 50 && sorted.len().is_multiple_of(2) {
         let upper = sorted.len() / 2;
         return Some(f64::midpoint(*sorted.get(upper.checked_sub(1)?)?, *sorted.get(upper)?));
@@ -155,7 +155,8 @@ fn controls(stretches: &[Stretch], period: &Period) -> Vec<ByControl> {
             episodes: its().count(),
             ends: ends(its()),
             median_seconds_to_mend: percentile(&times(its(), period), 50),
-            seconds_open: its().map(|each| each.episode.seconds_open).sum(),
+            // A sum of nothing is a negative zero.
+            seconds_open: its().map(|each| each.episode.seconds_open).sum::<f64>() + 0.0,
         }
     };
     abouts().map(of).collect()

@@ -4,11 +4,11 @@
 
 use crate::account::HOME_REGION;
 use crate::lab::of_the_ledger;
+use crate::show::println;
 use crate::show::{self, Progress};
 use ::lab::gateway::{Happened, Happening};
 use ::lab::runtime::{Program, Report};
 use ::lab::{Lab, Options, programs, python};
-use anstream::println;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

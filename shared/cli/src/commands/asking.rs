@@ -1,7 +1,7 @@
 //! Asking a person, once.
 
 use crate::show;
-use anstream::{eprintln, print};
+use crate::show::{eprintln, print};
 use std::io::{BufRead, IsTerminal, Write};
 
 /// Whether to go on: asks on the terminal, unless `yes` says so already. Where nobody can be asked, the answer is no.

@@ -4,7 +4,7 @@ use super::local;
 use super::session::Session;
 use super::words::plain;
 use crate::show;
-use anstream::eprintln;
+use crate::show::eprintln;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;

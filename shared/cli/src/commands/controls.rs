@@ -5,7 +5,7 @@ use super::posture::{mode_of, safety_name};
 use super::session::{Session, Which};
 use super::words::trouble;
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use catalogue::Entry;
 use ledger::Posture;
 use remediation::{About, Scope, shown};

@@ -4,7 +4,7 @@ use super::session::{Session, WhichAndWhere};
 use super::words::{list, moment, plain, trouble};
 use super::{asking, carry, print};
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use ledger::{Approval, ApprovalState};
 use remediation::shown;
 use serde_json::{Value, json};

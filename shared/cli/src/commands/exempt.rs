@@ -4,7 +4,7 @@ use super::controls::find;
 use super::session::{Session, WhichAndWhere};
 use super::words::{moment, plain, trouble, until};
 use crate::show;
-use anstream::{eprintln, println};
+use crate::show::{eprintln, println};
 use ledger::{Exemption, Trouble};
 use remediation::{AccountId, shown};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub struct Arguments {
     /// The account; every account, if not given.
     #[arg(long)]
     account: Option<String>,
-    /// The resource's name, in which * stands for any characters.
+    /// The resource's name, in which * stands for any characters; this or --tag is needed.
     #[arg(long)]
     resource: Option<String>,
     /// A tag that the resource must have: KEY=VALUE, or KEY whatever its value.
@@ -104,6 +104,11 @@ pub async fn make(arguments: Arguments) -> Result<bool, String> {
 fn exemption(arguments: &Arguments, now: OffsetDateTime) -> Result<Exemption, String> {
     if let Some(control) = &arguments.control {
         known(control)?;
+    }
+    if arguments.resource.is_none() && arguments.tag.is_none() {
+        return Err(
+            "this would be of every resource; name one with --resource or --tag, or say so: --resource '*'".to_owned()
+        );
     }
     let micros = now.unix_timestamp_nanos() / 1000;
     Ok(Exemption {

@@ -8,7 +8,7 @@ use super::session::{Session, Which};
 use super::words::{list, named, plain, text};
 use super::{asking, carry, kind, print};
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use catalogue::Entry;
 use remediation::{AccountId, Region, shown};
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use super::print::{self, labelled};
 use super::session::{Session, Which, WhichAndWhere, account_of};
 use super::words::{json, list, moment_of, plain, text, trouble};
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use ledger::Spot;
 use remediation::lambda::variable;
 use remediation::{AccountId, Region, Scope, shown};

@@ -3,7 +3,7 @@
 use super::carry;
 use super::print;
 use super::session::{Session, WhichAndWhere};
-use anstream::println;
+use crate::show::println;
 use serde_json::Value;
 use std::io::Read;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use super::session::Session;
 use super::words::plain;
 use crate::show;
-use anstream::eprintln;
+use crate::show::eprintln;
 use evidence::{Folder, is_due, is_intent};
 use ledger::Trouble;
 use recorder::{Nobody, Recorder, Voice};

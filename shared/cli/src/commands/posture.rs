@@ -4,7 +4,7 @@ use super::exempt::known;
 use super::session::{Place, Session, WhichAndWhere, user};
 use super::words::{moment, plain, trouble};
 use crate::show;
-use anstream::{eprintln, println};
+use crate::show::{eprintln, println};
 use ledger::{Mode as Live, Posture};
 use remediation::{Safety, shown};
 use serde_json::json;

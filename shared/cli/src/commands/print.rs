@@ -2,7 +2,7 @@
 
 use super::words::{json, list, moment_of, text, why};
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use serde_json::Value;
 
 /// What a record is of, in one line.
@@ -52,7 +52,8 @@ pub fn cause(record: &Value) -> String {
 /// What a person should know of a record's writes besides.
 pub fn besides(record: &Value) {
     for risk in list(record, "/breaks") {
-        println!("  {} {}: {}", show::mind("would break"), text(risk, "/id"), text(risk, "/says"));
+        let breaks = if is_written(&text(record, "/outcome")) { "breaks" } else { "would break" };
+        println!("  {} {}: {}", show::mind(breaks), text(risk, "/id"), text(risk, "/says"));
     }
     for note in list(record, "/notes") {
         println!("  {} {}", show::mind("note"), note.as_str().map(super::words::plain).unwrap_or_default());
@@ -70,8 +71,17 @@ pub fn answer(answer: &Value) -> bool {
         values("would be written", if is_planned(&outcome) { list(record, "/changes") } else { &[] });
         values("still to be written", list(record, "/remaining"));
         besides(record);
+        if text(record, "/refused_by") == "region" {
+            labelled(
+                "next",
+                &format!("name the region, if it is meant: --region {}", text(record, "/resource/region")),
+            );
+        }
         labelled("left alone until", &moment_of(&text(record, "/left_alone_until")));
-        labelled("record", &text(record, "/id"));
+        // A plan that somebody asked for is not kept, so its id is of no use.
+        if text(record, "/mode") != "plan" {
+            labelled("record", &text(record, "/id"));
+        }
     }
     for decided in list(answer, "/decided") {
         said = true;

@@ -5,14 +5,13 @@ mod files;
 use super::session::{Session, WhichAndWhere, account_of};
 use super::verify::{bucket_of, there};
 use super::words::{hours, moment, plain};
+use crate::show::{eprintln, print, println};
 use crate::{End, show};
-use anstream::{eprintln, println};
 use evidence::{Folder, Shelf};
 use remediation::{AccountId, shown};
 use report::model::{Report, Verdict};
 use report::{FURTHEST, Sources, Wanted};
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -121,9 +120,7 @@ pub async fn run(arguments: Arguments) -> Result<End, String> {
     }
     if arguments.json || target.is_printed() {
         let text = if arguments.json { files::text(Format::Json, &made)? } else { target.text(&made)? };
-        let mut out = std::io::stdout().lock();
-        // A pipe that is closed is somebody who has seen enough.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        print!("{text}");
     } else {
         let written = target.write(&made)?;
         tell(&made);

@@ -14,7 +14,7 @@ use super::session::{Session, Which};
 use super::words::plain;
 use crate::End;
 use crate::show;
-use anstream::eprintln;
+use crate::show::eprintln;
 use bar::Bar;
 use catalogue::Entry;
 use kept::Kept;

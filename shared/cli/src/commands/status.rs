@@ -5,7 +5,7 @@ use super::posture::print_modes;
 use super::session::{Session, WhichAndWhere, account_of};
 use super::words::{list, moment, plain, text, trouble};
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use ledger::{Approval, Exemption, Key, Outcome, Trouble};
 use remediation::AccountId;
 use serde::Deserialize;

@@ -3,7 +3,7 @@
 use super::session::{Place, Session, WhichAndWhere, account_of};
 use super::words::{plain, trouble};
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use evidence::{Bucket, Folder, Report, Shelf, audit, verify};
 use remediation::{AccountId, shown};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ shows whether pieces are missing at the end: keep what it prints, and compare ne
 docs/evidence.md says how to check by hand.")]
 pub struct Arguments {
     /// Where the evidence is: s3://BUCKET, or a folder.
-    #[arg(value_name = "s3://BUCKET|FOLDER")]
+    #[arg(value_name = "s3://BUCKET|FOLDER", env = "SUTURE_EVIDENCE")]
     place: Option<String>,
     /// The account that owns the bucket; that of your credentials, if not given.
     #[arg(long)]

@@ -3,8 +3,8 @@
 use super::step::{Line, Shown, Step};
 use crate::lab::of_the_ledger;
 use crate::show;
+use crate::show::println;
 use ::lab::runtime::Report;
-use anstream::println;
 use serde_json::Value;
 use std::time::Duration;
 

@@ -304,9 +304,12 @@ fn missed(record: &mut Record, why: &str) {
 
 /// Whether people will want to know that this was found, later. What is tried again is recorded when it ended.
 fn worth_noting<C: Control>(request: &Request<C>, record: &Record) -> bool {
-    let asked_for = matches!(request.order, Order::Fix(Some(Mode::Plan)));
+    // A plan that somebody asked for is shown and not kept, whatever came of it: a look leaves nothing behind.
+    if matches!(request.order, Order::Fix(Some(Mode::Plan))) {
+        return false;
+    }
     match record.outcome {
-        Outcome::Planned => !asked_for,
+        Outcome::Planned => true,
         Outcome::AwaitingApproval | Outcome::Exempt | Outcome::Refused | Outcome::BlockedByOrganization => {
             !record.retry
         }

@@ -21,6 +21,7 @@ use super::tables::{Table, column, figure};
 use super::words;
 use super::write::Html;
 use crate::model::{End, Report};
+use crate::summary::percentile;
 use std::collections::BTreeMap;
 use time::{Date, Duration, OffsetDateTime};
 
@@ -303,7 +304,10 @@ fn mending(html: &mut Html, report: &Report) {
     }
     html.raw("</p></figcaption><div class=rows role=img aria-label=\"Median time to mend: ");
     for (place, (control, spans)) in rows.iter().enumerate() {
-        html.raw(if place == 0 { "" } else { ", " }).text(control).raw(" ").show(words::span(quantile(spans, 0.5)));
+        html.raw(if place == 0 { "" } else { ", " })
+            .text(control)
+            .raw(" ")
+            .show(words::span(percentile(spans, 50).unwrap_or_default()));
     }
     html.raw(". The table below has more.\">");
     let axis = Spans::new(shortest, longest);
@@ -318,9 +322,9 @@ fn mending(html: &mut Html, report: &Report) {
         }
         html.raw("<line class=base x1=0 x2=100% y1=29.5 y2=29.5 />");
         distribution(html, &axis, spans);
-        let median = tenth(axis.place(quantile(spans, 0.5)));
+        let median = tenth(axis.place(percentile(spans, 50).unwrap_or_default()));
         html.raw("<line class=median y1=1 y2=30 x1=").show(median).raw("% x2=").show(median).raw("% />");
-        html.raw("</svg><span class=sum>").show(words::span(quantile(spans, 0.5)));
+        html.raw("</svg><span class=sum>").show(words::span(percentile(spans, 50).unwrap_or_default()));
         html.raw(" <small>of ").show(words::count(spans.len())).raw("</small></span></div>");
     }
     html.raw("<div class=\"line scale\"><span></span><svg class=bars width=100% height=18>");
@@ -341,9 +345,9 @@ fn mending(html: &mut Html, report: &Report) {
                 html.text(control);
             });
             table.number(spans.len());
-            for share in [0.0, 0.5, 0.95, 1.0] {
+            for share in [0, 50, 95, 100] {
                 table.cell(|html| {
-                    html.show(words::span(quantile(spans, share)));
+                    html.show(words::span(percentile(spans, share).unwrap_or_default()));
                 });
             }
         }
@@ -375,13 +379,6 @@ fn distribution(html: &mut Html, axis: &Spans, spans: &[f64]) {
         }
         html.raw(": ").show(words::many(within.len(), "episode")).raw("</title></rect>");
     }
-}
-
-/// The value below which a share of a sorted list lies; the nearest that there is.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let last = words::float(sorted.len().saturating_sub(1));
-    let found = sorted.iter().enumerate().find(|(place, _)| words::float(*place) >= share * last - 1e-9);
-    found.map_or(0.0, |(_, seconds)| *seconds)
 }
 
 /// Begins a bar; whoever calls ends it, with its title.

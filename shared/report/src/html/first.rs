@@ -27,7 +27,8 @@ pub(super) fn header(html: &mut Html, report: &Report) {
     html.raw("</dd></div><div><dt>From</dt><dd>").text(&report.sources.ledger).raw("; ");
     html.text(report.sources.evidence.as_deref().unwrap_or("evidence was not read")).raw("</dd></div></dl>");
     html.raw("<p class=small>All times are UTC. An <em>episode</em> is a stretch of drift: a resource was not as a control wants it, \
-        from one moment to another.</p></header>\n");
+        from one moment to another. What Suture has no record of is not in here: no call told of it, and no sweep found it; \
+        <code>suture scan</code> looks at what is.</p></header>\n");
 }
 
 fn listed(html: &mut Html, names: &[String], most: usize) {

@@ -2,7 +2,7 @@
 
 use super::median;
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Instant;

@@ -2,7 +2,7 @@
 
 use super::super::words::plain;
 use crate::show;
-use anstream::eprintln;
+use crate::show::eprintln;
 use report::model::Report;
 use report::{Wanted, csv, html};
 use std::fs::{self, OpenOptions};
@@ -76,7 +76,10 @@ impl Target {
             Some(page) => page.to_owned(),
         };
         let is_page = page.extension().is_some_and(|ending| ending == "html" || ending == "htm");
-        let stem = if is_page { page.with_extension("") } else { page.clone() };
+        // report.json, where nothing but JSON is wanted, is that very file.
+        let only = matches!(formats, [Format::Json] if page.extension().is_some_and(|ending| ending == "json"))
+            || matches!(formats, [Format::Csv] if page.extension().is_some_and(|ending| ending == "csv"));
+        let stem = if is_page || only { page.with_extension("") } else { page.clone() };
         let page = if is_page { page } else { with(&stem, ".html") };
         Ok(Self::Files(stem, page, formats.to_vec()))
     }

@@ -2,7 +2,7 @@
 
 use crate::commands::words::plain;
 use crate::show;
-use anstream::eprintln;
+use crate::show::eprintln;
 use remediation::lambda::variable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

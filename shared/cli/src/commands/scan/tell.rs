@@ -7,7 +7,7 @@ use super::said;
 use crate::End;
 use crate::commands::words::text;
 use crate::show;
-use anstream::{eprintln, print, println};
+use crate::show::{eprintln, print, println};
 use remediation::{AccountId, Region};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

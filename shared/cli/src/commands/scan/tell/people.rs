@@ -3,7 +3,7 @@
 use super::{Meaning, Sum, Teller};
 use crate::commands::words::{list, moment_of, text};
 use crate::show;
-use anstream::println;
+use crate::show::println;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use std::collections::BTreeMap;
