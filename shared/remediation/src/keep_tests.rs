@@ -170,6 +170,10 @@ async fn an_exemption_holds_on_every_path_and_until_it_ends() {
         assert!(record.why.contains("alice@clinic.example") && record.why.contains("CHG-7"), "{}", record.why);
     }
     assert!(house.writes().is_empty());
+    // Who only looks leaves nothing behind, whatever is seen.
+    let kept = clinic.records().len();
+    let look = clinic.at(0, "look", &house, &manual(Order::Fix(Some(Mode::Plan)), &[])).await;
+    assert_eq!((look.outcome, clinic.records().len()), (Outcome::Exempt, kept));
     // A person can go on all the same, by name; and after its end it counts for nothing.
     let named = manual(Order::Fix(Some(Mode::Enforce)), &["exemption"]);
     assert_eq!(clinic.at(0, "r-4", &House::new(OPEN, []), &named).await.outcome, Outcome::Fixed);

@@ -505,6 +505,13 @@ fn tell(seed: u64, steps: usize) -> (usize, BTreeMap<&'static str, usize>) {
     })
 }
 
+/// Stories that once ended badly. 281: frozen for a minute between its look at the ledger and its intent, a run slept through a
+/// stop.
+#[test]
+fn what_went_wrong_once_does_not_again() {
+    tell(281, 600);
+}
+
 #[test]
 fn whatever_happens_the_invariants_hold() {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());

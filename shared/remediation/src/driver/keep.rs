@@ -15,12 +15,15 @@ use ledger::{Budget, Held, Ledger, Look, Noted, Spot, Trouble, Write};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::future::Future;
-use tokio::time::timeout_at;
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, timeout_at};
 use triggers::Cause;
 
 /// Waits for somebody else who is at work on the resource, in milliseconds. In sum longer than most fixes take, and shorter
 /// than a lease: whoever died holding one is seen to by the next delivery of the event.
 const OTHERS: &[u64] = &[100, 200, 400, 800, 1600, 3200, 6400];
+/// What was read is never too old before this: a look at the resource may take as long.
+const FRESH: Duration = Duration::from_secs(5);
 /// Waits before a result is put into the ledger again.
 const RESULT: &[u64] = &[100, 400, 1600, 6400];
 
@@ -28,6 +31,8 @@ const RESULT: &[u64] = &[100, 400, 1600, 6400];
 #[derive(Default)]
 pub(super) struct Session {
     pub(super) look: Option<Result<Look, Trouble>>,
+    /// When that was asked, by the runtime's clock and by the wall's.
+    asked: Option<(Instant, SystemTime)>,
     held: Option<Held>,
     /// What is to be written with the note of how it ended.
     pub(super) also: Vec<Write>,
@@ -39,7 +44,7 @@ pub(super) struct Session {
 pub(super) enum Holding {
     /// It is, and the intent is in the ledger.
     Held,
-    /// Somebody else is at work on it, or was since we looked.
+    /// Somebody else is at work on it, or was since we looked, or may have been: it was long ago.
     Taken,
     /// It is not.
     Not(End),
@@ -87,6 +92,7 @@ impl Session {
             return super::look(at, request, aim).await;
         };
         let spot = spot(at);
+        self.asks();
         let (state, look) = tokio::join!(super::look(at, request, aim), within(at.run, ledger.look(&spot)));
         self.look = Some(look);
         state
@@ -96,9 +102,23 @@ impl Session {
     pub(super) async fn know<C: Control, K: Cloud<C>>(&mut self, at: &At<'_, C, K>) -> Result<Option<Look>, Trouble> {
         let Some(ledger) = at.run.ledger else { return Ok(None) };
         if self.look.is_none() {
+            self.asks();
             self.look = Some(within(at.run, ledger.look_again(&spot(at))).await);
         }
         self.look.clone().transpose()
+    }
+
+    fn asks(&mut self) {
+        self.asked = Some((Instant::now(), SystemTime::now()));
+    }
+
+    /// Whether what was read is too old to begin writing by: whoever was put to sleep since (a closed laptop, a frozen machine)
+    /// may have slept through a stop. As old as this and with a lease from then on, the last write begins within a lease.
+    fn is_old(&self, lease: Duration) -> bool {
+        let most = lease.mul_f64(super::MARGIN).max(FRESH);
+        let young =
+            |(at, wall): (Instant, SystemTime)| at.elapsed() <= most && wall.elapsed().is_ok_and(|age| age <= most);
+        !self.asked.is_some_and(young)
     }
 
     /// Says what became of a record whose writer died, now that the resource was looked at.
@@ -132,7 +152,7 @@ impl Session {
             return Holding::Not(unledgered(&Trouble::lasting("it was not read")));
         };
         let now = at.run.clock();
-        if self.held.is_none() && look.standing.taken(now).is_some() {
+        if self.held.is_none() && (look.standing.taken(now).is_some() || self.is_old(ledger.lease())) {
             return Holding::Taken;
         }
         let limits = &at.run.settings.limits;
@@ -212,6 +232,7 @@ impl Session {
             if !pause(at.run, *wait).await {
                 break;
             }
+            self.asks();
             let look = within(at.run, ledger.look_again(&spot(at))).await.map_err(|trouble| unledgered(&trouble))?;
             let taken = look.standing.taken(at.run.clock()).is_some();
             self.look = Some(Ok(look));
