@@ -48,10 +48,10 @@ fn understands(arguments: &[String]) -> Result<(), String> {
 }
 
 /// What a page's shell blocks call, in the order in which a shell calls it: the command and its arguments. They run in a shell
-/// in which every command is one that only notes how it was called.
+/// in which every command is one that only notes how it was called, all at once: the two ends of a pipe run beside each other.
 fn called(page: &str) -> Vec<Vec<String>> {
     let commands = ["suture", "aws", "jq", "cargo", "sam", "git", "curl", "pip", "mkdir", "cd", "sort", "date"];
-    let mut script = "PATH=/nowhere\nnote() { printf '%s\\0' \"$@\" >&3; printf '\\1\\0' >&3; }\n".to_owned();
+    let mut script = "PATH=/nowhere\nnote() { printf '%s\\0' \"$@\" $'\\1' >&3; }\n".to_owned();
     for command in commands {
         writeln!(script, "{command}() {{ note {command} \"$@\"; echo x; }}").unwrap();
     }
