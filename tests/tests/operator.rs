@@ -247,6 +247,7 @@ fn what_is_exempt_is_left_alone_until_somebody_says_otherwise() {
         operator.run(&exempt("--until=DATE")).await.ends(2, "is no end");
         operator.run(&exempt("--until=2020-01-01")).await.ends(2, "still to come");
         operator.run(&[&["exempt"][..], &who, &["--until=30d"]].concat()).await.ends(2, "of everything");
+        operator.run(&[&["exempt", &control][..], &who, &["--until=30d"]].concat()).await.ends(2, "of every resource");
         operator.run(&exempt("--until=30d")).await.ends(0, "health data");
         let (record, writes) = event(lab, &bucket).await;
         assert_eq!((&record["outcome"], writes), (&json!("exempt"), 0));

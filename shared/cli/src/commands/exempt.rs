@@ -105,7 +105,9 @@ fn exemption(arguments: &Arguments, now: OffsetDateTime) -> Result<Exemption, St
     if let Some(control) = &arguments.control {
         known(control)?;
     }
-    if arguments.resource.is_none() && arguments.tag.is_none() {
+    // One without any condition is refused by itself.
+    let some = arguments.control.is_some() || arguments.account.is_some();
+    if some && arguments.resource.is_none() && arguments.tag.is_none() {
         return Err(
             "this would be of every resource; name one with --resource or --tag, or say so: --resource '*'".to_owned()
         );
